@@ -1,0 +1,1 @@
+"""Tests on the source itself: its shape, its names and its promises."""
