@@ -1,0 +1,216 @@
+"""The seam between workers and the truth: what a supervisor may ask, as messages that cross processes and hosts.
+
+Theory of operation
+-------------------
+A worker knows an attempt by (instance id, token). It *claims* before user code runs, *beats* while it
+runs and *reports* once. Every call carries the token; a stale token is answered ``fenced`` and changes
+nothing. Calls may be repeated: the same claim by the same ``claimant`` and the same report are answered
+as the first time. Two adapters pass one conformance suite: in process (the scheduler's own loop) and
+HTTP (a process of its own, for workers on other machines, authorised by a signature over the attempt).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Protocol
+
+import msgspec
+
+from tradewind.domain.records import MapIndex
+
+LEASE_SECONDS = 30.0  # how long an attempt may go unheard before it counts as lost
+HEARTBEAT_SECONDS = 8.0  # three beats fit into a lease with room for one slow commit
+XCOM_INLINE_BYTES_MAX = 64 * 1024  # above, the value goes to the XCom store
+XCOM_BYTES_MAX = 1024 * 1024  # above, the task fails with the advice to pass a reference
+XCOMS_PER_ATTEMPT_MAX = 256
+
+
+class _Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    pass
+
+
+class Launch(_Message):
+    """What an executor carries to a worker: a hint that this attempt may be claimed. No secrets in it."""
+
+    instance_id: int
+    token: int
+    dag_id: str
+    run_id: str
+    task_id: str
+    version_id: int
+    file: str  # relative to the DAG folder
+    source_sha: str
+    map_index: MapIndex = ()
+    try_number: int = 1
+    executor: str = "local"
+    queue: str | None = None
+    priority: int = 0
+
+
+class ClaimRequest(_Message):
+    """Ask for the right to run. ``claimant`` is a nonce of this launch: the same one may ask again."""
+
+    instance_id: int
+    token: int
+    worker: str
+    claimant: str
+
+
+class TaskContext(_Message):
+    """All a task process needs to know of its run; secrets are asked for one by one."""
+
+    instance_id: int
+    token: int
+    dag_id: str
+    run_id: str
+    run_pk: int
+    task_id: str
+    version_id: int
+    file: str
+    source_sha: str
+    run_type: str
+    logical_date: datetime
+    run_after: datetime
+    interval_start: datetime
+    interval_end: datetime
+    map_index: MapIndex = ()
+    try_number: int = 1
+    tries_max: int = 1
+    conf: dict[str, Any] = {}
+    params: dict[str, Any] = {}
+    run_started_at: datetime | None = None
+    first_started_at: datetime | None = None
+    prev_logical_date_success: datetime | None = None
+    prev_interval_start_success: datetime | None = None
+    prev_interval_end_success: datetime | None = None
+    prev_started_at_success: datetime | None = None
+    lengths: dict[str, dict[str, int]] = {}  # "task_id" or "task_id[3]" -> XCom key -> length, of upstreams mapped over
+    resume: dict[str, Any] | None = None
+    triggered_by: str = ""
+    dag_tags: tuple[str, ...] = ()
+
+
+class ClaimReply(_Message):
+    """``context`` when granted; else ``refused`` says why and the worker forgets the launch."""
+
+    instance_id: int
+    token: int
+    context: TaskContext | None = None
+    refused: str | None = None
+
+
+class Beat(_Message):
+    """One live attempt of a worker."""
+
+    instance_id: int
+    token: int
+
+
+class BeatReply(_Message):
+    """``stop`` is set when the attempt must end: "fenced" (kill at once) or "cancelled" (SIGTERM, grace, SIGKILL)."""
+
+    instance_id: int
+    token: int
+    stop: str | None = None
+
+
+class OutcomeKind(StrEnum):
+    """How an attempt ended or parked."""
+
+    SUCCESS = "success"
+    SKIPPED = "skipped"
+    FAILED = "failed"  # for good: raise Fail
+    ERROR = "error"  # any other exception, timeout, death by signal: may be retried
+    RESCHEDULE = "reschedule"
+    DEFER = "defer"
+    AWAIT_INPUT = "await_input"
+    INTERRUPTED = "interrupted"  # drain or loss of the worker: uses up no retry
+    CANCELLED = "cancelled"
+
+
+class OutcomeReport(_Message):
+    """The one report of an attempt; spooled to disk before it is first sent."""
+
+    instance_id: int
+    token: int
+    kind: OutcomeKind
+    reason: str = ""  # one line for people: "exit code 2", "killed: SIGKILL (out of memory)", "timed out after 30 s"
+    error: dict[str, Any] | None = None  # {"type", "message", "frames": [{"file","line","function","code"}], "text"}
+    retry: bool | None = None  # retry_on / no_retry_on decided; None = by tries left
+    wake_at: datetime | None = None
+    xcoms: dict[str, str] = {}  # key -> canonical JSON text
+    lengths: dict[str, int] = {}
+    branch: tuple[str, ...] | None = None  # task ids to skip
+    skip_all_downstream: bool = False
+    label: str | None = None
+    defer: dict[str, Any] | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    pid: int | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+    memory_max_bytes: int | None = None
+
+
+class ReportReply(_Message):
+    """``accepted`` (also for the same report again) or ``fenced``; either way the worker forgets the attempt."""
+
+    instance_id: int
+    token: int
+    verdict: str
+
+
+class DataRequest(_Message):
+    """A question a task process asks through its supervisor. ``verb`` and its arguments:
+
+    ========================  ==============================================  ==================================
+    verb                      arguments                                       answer
+    ========================  ==============================================  ==================================
+    ``xcom_get``              task_id, key, map_index (list|null), run_id?,   list of [map_index, JSON text]
+                              dag_id?
+    ``xcom_put``              key, value (JSON text)                          null
+    ``connection_get``        conn_id                                         {"type", …} or null
+    ``variable_get``          key                                             text or null
+    ``variable_set``          key, value                                      null
+    ``state_get``             —                                               {key: JSON text}
+    ``state_set``             values {key: JSON text|null}                    null
+    ``source_get``            version_id                                      {"file", "sha", "text"}
+    ``run_trigger``           dag_id, run_id?, logical_date?, conf, note?     {"run_id", "created": bool}
+    ``run_state``             dag_id, run_id? | logical_date                  {"state"|null, "tasks": {id: [states]}}
+    ``rendered_put``          fields {name: text}                             null
+    ========================  ==============================================  ==================================
+    """
+
+    instance_id: int
+    token: int
+    verb: str
+    arguments: dict[str, Any] = {}
+
+
+class DataReply(_Message):
+    """The answer, or the error's text for the person who wrote the task."""
+
+    value: Any = None
+    error: str | None = None
+
+
+class RuntimeApi(Protocol):
+    """What a supervisor may ask. All calls take and give batches, answers in the order of the questions."""
+
+    def claim(self, requests: Sequence[ClaimRequest]) -> list[ClaimReply]:
+        """Claim queued attempts; durable when this returns."""
+        ...
+
+    def heartbeat(self, worker: str, beats: Sequence[Beat]) -> list[BeatReply]:
+        """Renew leases; tells which attempts must stop."""
+        ...
+
+    def report(self, reports: Sequence[OutcomeReport]) -> list[ReportReply]:
+        """Record outcomes exactly once; durable when this returns."""
+        ...
+
+    def data(self, request: DataRequest) -> DataReply:
+        """Answer a task's question; a stale token gets an error."""
+        ...

@@ -1,0 +1,1 @@
+"""Runs one attempt: supervisor, fork servers and task process. Never sees the database."""
