@@ -44,7 +44,7 @@ def types(session: nox.Session) -> None:
 @nox.session
 def contracts(session: nox.Session) -> None:
     """Check which part may import which."""
-    install(session, "contracts", *CORE_WITH_DRIVERS)
+    install(session, "contracts", *CORE_WITH_DRIVERS, "-e", "webserver")
     session.run("lint-imports", "--no-cache", *session.posargs)
 
 
