@@ -54,7 +54,7 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True):
     pass
 
 
-class RunRow(_Row):
+class RunRow(_Row, kw_only=True):
     """One execution of a DAG version for a logical date."""
 
     pk: int
@@ -81,7 +81,7 @@ class RunRow(_Row):
     instances: int = 0  # ordinals given so far
 
 
-class InstanceRow(_Row):
+class InstanceRow(_Row, kw_only=True):
     """A task in a run. ``token`` grows by one with every admission; only its holder may report."""
 
     id: int
@@ -121,7 +121,7 @@ class Guard(NamedTuple):
     token: int
 
 
-class InstanceWrite(_Row):
+class InstanceWrite(_Row, kw_only=True):
     """Insert (``guard`` None) or replace one instance row.
 
     ``lease_seconds`` sets ``lease_until_at`` to database time plus that; ``row.lease_until_at`` is then ignored.
@@ -134,14 +134,14 @@ class InstanceWrite(_Row):
     lease_expired: bool = False
 
 
-class RunWrite(_Row):
+class RunWrite(_Row, kw_only=True):
     """Insert (``guard`` None) or replace one run row."""
 
     row: RunRow
     guard: RunState | None = None
 
 
-class AttemptRow(_Row):
+class AttemptRow(_Row, kw_only=True):
     """The archive of one finished attempt; written once, with the outcome."""
 
     instance_id: int
@@ -161,7 +161,7 @@ class AttemptRow(_Row):
     memory_max_bytes: int | None = None
 
 
-class XComWrite(_Row):
+class XComWrite(_Row, kw_only=True):
     """One XCom value as canonical JSON text; replaces an older value of the same key."""
 
     run_pk: int
@@ -172,7 +172,7 @@ class XComWrite(_Row):
     store_ref: str | None = None  # set when the value lies in the XCom store
 
 
-class EventRow(_Row):
+class EventRow(_Row, kw_only=True):
     """One line of the audit, feed and wake-up table; the metastore gives id and time."""
 
     kind: str  # "task.success", "run.running", "dag.paused", …: docs/reference/events.md
@@ -188,7 +188,7 @@ class EventRow(_Row):
     at: datetime | None = None
 
 
-class DagRow(_Row):
+class DagRow(_Row, kw_only=True):
     """What the scheduler keeps of a DAG beside its versions."""
 
     dag_id: str
@@ -205,7 +205,7 @@ class DagRow(_Row):
     failing_since_at: datetime | None = None  # the file stopped parsing; the last good version stays
 
 
-class DagWrite(_Row):
+class DagWrite(_Row, kw_only=True):
     """Replace the scheduling columns (paused, held, cursor_at, next_run_at) of a DAG.
 
     ``guard_cursor_at`` must equal the stored cursor: two schedulers cannot make the same tick.
@@ -215,7 +215,7 @@ class DagWrite(_Row):
     guard_cursor_at: datetime | None = None
 
 
-class PoolRow(_Row):
+class PoolRow(_Row, kw_only=True):
     """A named number of slots."""
 
     name: str
@@ -223,7 +223,7 @@ class PoolRow(_Row):
     description: str = ""
 
 
-class Batch(_Row):
+class Batch(_Row, kw_only=True):
     """Everything one transaction writes; all of it or nothing."""
 
     runs: tuple[RunWrite, ...] = ()
@@ -248,13 +248,13 @@ class Batch(_Row):
         )
 
 
-class Committed(_Row):
+class Committed(_Row, kw_only=True):
     """The batch was written; ``event_ids`` are in the order of the batch's events."""
 
     last_event_id: int
 
 
-class LostRace(_Row):
+class LostRace(_Row, kw_only=True):
     """Nothing was written: these rows no longer stood as the guards said."""
 
     instances: tuple[int, ...] = ()
@@ -266,7 +266,7 @@ class LostRace(_Row):
 CommitResult = Committed | LostRace
 
 
-class Term(_Row):
+class Term(_Row, kw_only=True):
     """Leadership over a shard: a number that only grows, held until the lease ends (database time)."""
 
     shard: str
@@ -275,7 +275,7 @@ class Term(_Row):
     lease_seconds: float
 
 
-class RunSnapshot(_Row):
+class RunSnapshot(_Row, kw_only=True):
     """A run with all its instances, as one consistent read."""
 
     run: RunRow

@@ -31,7 +31,7 @@ class _Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     pass
 
 
-class Launch(_Message):
+class Launch(_Message, kw_only=True):
     """What an executor carries to a worker: a hint that this attempt may be claimed. No secrets in it."""
 
     instance_id: int
@@ -49,7 +49,7 @@ class Launch(_Message):
     priority: int = 0
 
 
-class ClaimRequest(_Message):
+class ClaimRequest(_Message, kw_only=True):
     """Ask for the right to run. ``claimant`` is a nonce of this launch: the same one may ask again."""
 
     instance_id: int
@@ -58,7 +58,7 @@ class ClaimRequest(_Message):
     claimant: str
 
 
-class TaskContext(_Message):
+class TaskContext(_Message, kw_only=True):
     """All a task process needs to know of its run; secrets are asked for one by one."""
 
     instance_id: int
@@ -92,7 +92,7 @@ class TaskContext(_Message):
     dag_tags: tuple[str, ...] = ()
 
 
-class ClaimReply(_Message):
+class ClaimReply(_Message, kw_only=True):
     """``context`` when granted; else ``refused`` says why and the worker forgets the launch."""
 
     instance_id: int
@@ -101,14 +101,14 @@ class ClaimReply(_Message):
     refused: str | None = None
 
 
-class Beat(_Message):
+class Beat(_Message, kw_only=True):
     """One live attempt of a worker."""
 
     instance_id: int
     token: int
 
 
-class BeatReply(_Message):
+class BeatReply(_Message, kw_only=True):
     """``stop`` is set when the attempt must end: "fenced" (kill at once) or "cancelled" (SIGTERM, grace, SIGKILL)."""
 
     instance_id: int
@@ -130,7 +130,7 @@ class OutcomeKind(StrEnum):
     CANCELLED = "cancelled"
 
 
-class OutcomeReport(_Message):
+class OutcomeReport(_Message, kw_only=True):
     """The one report of an attempt; spooled to disk before it is first sent."""
 
     instance_id: int
@@ -154,7 +154,7 @@ class OutcomeReport(_Message):
     memory_max_bytes: int | None = None
 
 
-class ReportReply(_Message):
+class ReportReply(_Message, kw_only=True):
     """``accepted`` (also for the same report again) or ``fenced``; either way the worker forgets the attempt."""
 
     instance_id: int
@@ -162,7 +162,7 @@ class ReportReply(_Message):
     verdict: str
 
 
-class DataRequest(_Message):
+class DataRequest(_Message, kw_only=True):
     """A question a task process asks through its supervisor. ``verb`` and its arguments:
 
     ========================  ==============================================  ==================================
@@ -189,7 +189,7 @@ class DataRequest(_Message):
     arguments: dict[str, Any] = {}
 
 
-class DataReply(_Message):
+class DataReply(_Message, kw_only=True):
     """The answer, or the error's text for the person who wrote the task."""
 
     value: Any = None
