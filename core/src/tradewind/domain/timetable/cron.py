@@ -1,14 +1,14 @@
-"""Cron timetables: wall-clock times of a zone, with a stated answer for the hours that summer time removes or repeats.
+"""Cron timetables: wall-clock times of a zone, with a stated answer for hours that are left out or repeated.
 
 What happens at a change of offset:
 
-- An expression that names fixed hours (``30 2 * * *``) fires at each wall time it names. A wall time that does not
-  exist fires once at the end of the gap (``gap="forward"``) or not at all (``"skip"``); several such times, or one that
-  equals the end of the gap, make one tick. A wall time that exists twice fires at its first occurrence
-  (``fold="first"``), its second, or both.
-- An expression that has every hour (hour ``*`` or ``*/1``) follows absolute time: it fires whenever the clock on the
-  wall shows a matching time, so through both occurrences of a repeated hour, and not for an hour that is left out.
-  ``gap`` and ``fold`` say nothing about it.
+- An expression that names fixed hours (``30 2 * * *``) fires at each wall time it names. A wall time that
+  does not exist fires once at the end of the gap (``gap="forward"``) or not at all (``"skip"``); several such
+  times, or one that equals the end of the gap, make one tick. A wall time that exists twice fires at its
+  first occurrence (``fold="first"``), its second, or both.
+- An expression that has every hour (hour ``*`` or ``*/1``) follows absolute time: it fires whenever the clock
+  on the wall shows a matching time, so through both occurrences of a repeated hour, and not for an hour that
+  is left out. ``gap`` and ``fold`` say nothing about it.
 
 Ticks are whole seconds, from year 2 to year 9998.
 """
@@ -22,7 +22,14 @@ from tradewind.domain.timetable.fields import compile_cron
 from tradewind.domain.timetable.spec import CronSpec, FoldPolicy, GapPolicy, MultiCronSpec
 from tradewind.domain.timetable.wall import CronFields
 from tradewind.domain.timetable.words import cron_in_words
-from tradewind.domain.timetable.zones import Stretch, check_zone, naive_utc, stretches_back_from, stretches_from
+from tradewind.domain.timetable.zones import (
+    YEAR_MAX,
+    Stretch,
+    check_zone,
+    naive_utc,
+    stretches_back_from,
+    stretches_from,
+)
 from tradewind.errors import ScheduleError
 
 CRONS_MAX = 1000  # in one schedule; each question asks every one of them
@@ -36,9 +43,9 @@ _SECOND = timedelta(seconds=1)
 class Cron:
     """A cron expression as a value for ``DAG(schedule=…)`` and as a timetable.
 
-    ``expr`` has 5 fields (minute, hour, day of month, month, day of week), 6 with the second as the **last** one, or is
-    a preset such as ``@daily``. When both day fields are given, a day that satisfies either counts.
-    ``timezone`` names a zone of tzdata; None means the DAG's, and UTC when there is no DAG. Raises ScheduleError.
+    ``expr`` has 5 fields (minute, hour, day of month, month, day of week), 6 with the second as the **last**
+    one, or is a preset such as ``@daily``. When both day fields are given, a day that fits either counts.
+    ``timezone`` names a zone of tzdata; None means the DAG's, and UTC without a DAG. Raises ScheduleError.
     """
 
     expr: str
@@ -62,7 +69,10 @@ class Cron:
 
     def next_after(self, instant: datetime) -> datetime | None:
         """Return the smallest tick later than ``instant`` (aware)."""
-        earliest = naive_utc(instant).replace(microsecond=0) + _SECOND
+        utc = naive_utc(instant)
+        if utc.year > YEAR_MAX:
+            return None
+        earliest = utc.replace(microsecond=0) + _SECOND
         for stretch in stretches_from(self._zone, earliest):
             tick = self._first_in(stretch, max(earliest, stretch.start_utc))
             if tick is not None:
@@ -123,7 +133,7 @@ class Cron:
 
 @dataclass(frozen=True, slots=True)
 class MultiCron:
-    """Several crons as one timetable; an instant that several of them name is one tick. Raises ScheduleError."""
+    """Several crons as one timetable; an instant that several of them name is one tick."""
 
     crons: tuple[Cron, ...]
 

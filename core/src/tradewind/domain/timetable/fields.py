@@ -1,8 +1,8 @@
 """Reads a cron expression into its fields, and says which field of a bad one is wrong.
 
-croniter reads the fields; what it leaves to chance or reads in a surprising way is settled here: random and hashed
-values are refused, ``5-5`` means 5 (croniter: every value), a year field is refused, and so are an expression that
-never fires and a day rule that its dialect and others combine differently.
+croniter reads the fields; what it leaves to chance or reads in a surprising way is settled here: random and
+hashed values are refused, ``5-5`` means 5 (croniter: every value), a year field is refused, and so are an
+expression that never fires and a day rule that its dialect and others combine differently.
 """
 
 from __future__ import annotations
@@ -26,27 +26,33 @@ PRESETS = {
     "@annually": "0 0 1 1 *",
 }
 
-EXPRESSION_LENGTH_MAX = 256  # longer than any hand-written one; keeps a mistaken file's content out of messages
+EXPRESSION_LENGTH_MAX = (
+    256  # longer than any hand-written one; keeps a mistaken file's content out of messages
+)
 
 _FIELDS = (
     ("minute", "0-59", range(60)),
     ("hour", "0-23", range(24)),
     ("day of month", "1-31, L (the last day) or 15W (the weekday nearest to the 15th)", range(1, 32)),
     ("month", "1-12 or jan-dec", range(1, 13)),
-    ("day of week", "0-7 (0 and 7 are Sunday) or sun-sat, 5#2 (the second Friday) or L5 (the last Friday)", range(7)),
+    (
+        "day of week",
+        "0-7 (0 and 7 are Sunday) or sun-sat, 5#2 (the second Friday) or L5 (the last Friday)",
+        range(7),
+    ),
     ("second", "0-59", range(60)),
 )
 _MINUTE, _HOUR, _DAY, _MONTH, _WEEKDAY, _SECOND = range(6)
 _FORMS = '"*", a list "1,2", a range "1-5" or a step "*/2"'
 _CHANCE = re.compile(r"^[hr](\(.*\))?(/.*)?$", re.ASCII)
-_RANGE_OF_ONE = re.compile(r"^(\w+)-\1(/\d+)?$", re.ASCII)
+_RANGE_OF_ONE = re.compile(r"^0*(\w+)-0*\1(/\d+)?$", re.ASCII)
 _NEAREST_WEEKDAY = re.compile(r"^(\d+w|w\d+)$", re.ASCII)
 _BLANKS = re.compile(r"[ \t\r\n\f\v]+")
-_SEARCHED_FROM = datetime(2000, 1, 1)
+_SEARCHED_FROM = datetime(2000, 1, 1)  # noqa: DTZ001 - a wall time has no zone yet
 
 
 def expand_preset(expr: str) -> str:
-    """Return the five fields that a preset such as ``@daily`` stands for, anything else stripped but unchanged."""
+    """Return the five fields of a preset such as ``@daily``, and anything else only stripped."""
     text = expr.strip()
     return PRESETS.get(text.lower(), text)
 
@@ -65,7 +71,7 @@ def compile_cron(expr: str) -> CronFields:
     texts = _split(expr)
     values, nth = _read(expr, texts)
     fields = CronFields(
-        seconds=_numbers(values[_SECOND], _SECOND) if len(texts) == 6 else (0,),
+        seconds=_numbers(values[_SECOND], _SECOND) if len(texts) == len(_FIELDS) else (0,),
         minutes=_numbers(values[_MINUTE], _MINUTE),
         hours=_numbers(values[_HOUR], _HOUR),
         months=_numbers(values[_MONTH], _MONTH),
@@ -80,20 +86,22 @@ def compile_cron(expr: str) -> CronFields:
 
 
 def _split(expr: str) -> list[str]:
-    """Return the fields' texts in lower case, with everything refused that croniter would take in another sense."""
+    """Return the fields' texts in lower case; refuses what croniter would take in another sense."""
     text = expand_preset(expr)
     if text.startswith("@"):
         raise ScheduleError(f'Cron "{expr}" is not a preset. Presets: {", ".join(PRESETS)}.')
     texts = [part for part in _BLANKS.split(text.lower()) if part]
     if len(texts) not in (5, 6):
         raise ScheduleError(
-            f'Cron "{expr}" has {len(texts)} field{"s" * (len(texts) != 1)}. Give 5 (minute, hour, day of month, month, '
-            "day of week), or 6 with the second as the last."
+            f'Cron "{expr}" has {len(texts)} field{"" if len(texts) == 1 else "s"}. Give 5 (minute, hour, '
+            "day of month, month, day of week), or 6 with the second as the last."
         )
     for index, field in enumerate(texts):
         parts = field.split(",")
         if any(_CHANCE.match(part) for part in parts):
-            raise _bad_field(expr, index, field, "asks for a random or hashed value, which would differ between processes")
+            raise _bad_field(
+                expr, index, field, "asks for a random or hashed value, which is not the same everywhere"
+            )
         texts[index] = ",".join(_RANGE_OF_ONE.sub(r"\1", part) for part in parts)
     return texts
 
@@ -113,7 +121,7 @@ def _read(expr: str, texts: list[str]) -> tuple[list[list[Any]], dict[Any, set[A
 
 
 def _expand(texts: list[str]) -> tuple[list[list[Any]], dict[Any, set[Any]]]:
-    from croniter import croniter  # noqa: PLC0415 - 33 ms, which a DAG without a cron should not pay
+    from croniter import croniter  # 33 ms, which a DAG without a cron should not pay
 
     values, nth = croniter.expand(" ".join(texts))
     return values, nth
@@ -137,8 +145,9 @@ def _day_rule(expr: str, texts: list[str], values: list[list[Any]], nth: dict[An
         raise _bad_field(expr, _WEEKDAY, texts[_WEEKDAY], 'mixes plain days and days with "#" or "L"')
     if (nth and not any_day) or (nearest and not any_weekday):
         raise ScheduleError(
-            f'Cron "{expr}": day of month "{texts[_DAY]}" and day of week "{texts[_WEEKDAY]}" cannot be combined, '
-            'because cron dialects disagree on what it means. Give a list of two crons, each with "*" in one of them.'
+            f'Cron "{expr}": day of month "{texts[_DAY]}" and day of week "{texts[_WEEKDAY]}" cannot be '
+            "combined, because cron dialects disagree on what it means. Give a list of two crons, each with "
+            '"*" in one of them.'
         )
     numbers = tuple(sorted(day for day in days if isinstance(day, int)))
     return DayRule(
@@ -146,5 +155,7 @@ def _day_rule(expr: str, texts: list[str], values: list[list[Any]], nth: dict[An
         last_day=not any_day and "l" in days,
         nearest_weekday_to=days[0] if nearest else None,
         weekdays=None if any_weekday or nth else tuple(sorted(weekdays)),
-        nth_weekdays=tuple(sorted((day, LAST if n == "l" else n) for day, all_n in nth.items() for n in all_n)),
+        nth_weekdays=tuple(
+            sorted((day, LAST if n == "l" else n) for day, all_n in nth.items() for n in all_n)
+        ),
     )

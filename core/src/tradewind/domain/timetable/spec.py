@@ -56,7 +56,9 @@ class CustomSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="custom"):
     args: dict[str, Any] = {}
 
 
-TimeSpec: TypeAlias = CronSpec | MultiCronSpec | DeltaSpec | InstantsSpec | OnceSpec | ContinuousSpec | CustomSpec
+TimeSpec: TypeAlias = (
+    CronSpec | MultiCronSpec | DeltaSpec | InstantsSpec | OnceSpec | ContinuousSpec | CustomSpec
+)
 
 
 class AssetSpec(msgspec.Struct, frozen=True, tag_field="kind", tag="asset"):

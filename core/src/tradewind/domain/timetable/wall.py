@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from calendar import isleap
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import lru_cache
@@ -10,6 +11,10 @@ from functools import lru_cache
 from tradewind.domain.timetable.zones import YEAR_MAX, YEAR_MIN
 
 LAST = -1  # the "nth" weekday of a month that is its last
+HOURS_PER_DAY = 24
+MINUTES_PER_HOUR = SECONDS_PER_MINUTE = 60
+FEBRUARY, DECEMBER = 2, 12
+SUNDAY, SATURDAY = 0, 6  # as cron counts
 
 _MONTHS_SEARCHED_MAX = 400 * 12  # the calendar repeats after 400 years: what is not found by then never comes
 _LENGTHS = (0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
@@ -22,7 +27,7 @@ _Day = tuple[int, int, int]
 class DayRule:
     """Which days of a month count. Weekdays are numbered as in cron: 0 is Sunday.
 
-    ``days`` and ``weekdays`` are None where the field is ``*``; when both are given, a day that satisfies either counts.
+    ``days`` and ``weekdays`` are None where the field is ``*``; with both, a day that fits either counts.
     """
 
     days: tuple[int, ...] | None = None
@@ -44,7 +49,7 @@ class DayRule:
 
 @dataclass(frozen=True, slots=True)
 class CronFields:
-    """A cron expression, read: sorted values per field. At least one month has a matching day, or it never fires."""
+    """A cron expression, read: sorted values per field. Without a month that has a matching day, no match."""
 
     seconds: tuple[int, ...]
     minutes: tuple[int, ...]
@@ -55,7 +60,7 @@ class CronFields:
     @property
     def every_hour(self) -> bool:
         """Whether every hour of a matching day has a tick."""
-        return len(self.hours) == 24
+        return len(self.hours) == HOURS_PER_DAY
 
     def first_from(self, wall: datetime) -> datetime | None:
         """Return the earliest match not before ``wall``; None when there is none up to YEAR_MAX."""
@@ -64,18 +69,18 @@ class CronFields:
         if self._has_day(wall):
             moment = self._moment_from(wall.hour, wall.minute, wall.second)
             if moment is not None:
-                return datetime(wall.year, wall.month, wall.day, *moment)
+                return _wall(wall.year, wall.month, wall.day, *moment)
         day = self._day_after(wall)
-        return None if day is None else datetime(*day, self.hours[0], self.minutes[0], self.seconds[0])
+        return None if day is None else _wall(*day, self.hours[0], self.minutes[0], self.seconds[0])
 
     def last_until(self, wall: datetime) -> datetime | None:
         """Return the latest match not after ``wall``; None when there is none down to YEAR_MIN."""
         if self._has_day(wall):
             moment = self._moment_until(wall.hour, wall.minute, wall.second)
             if moment is not None:
-                return datetime(wall.year, wall.month, wall.day, *moment)
+                return _wall(wall.year, wall.month, wall.day, *moment)
         day = self._day_before(wall)
-        return None if day is None else datetime(*day, self.hours[-1], self.minutes[-1], self.seconds[-1])
+        return None if day is None else _wall(*day, self.hours[-1], self.minutes[-1], self.seconds[-1])
 
     def _has_day(self, wall: datetime) -> bool:
         return wall.month in self.months and wall.day in _days_of(self.day_rule, wall.year, wall.month)
@@ -113,7 +118,7 @@ class CronFields:
                 if index < len(days):
                     return year, month, days[index]
             day = 0
-            year, month = (year, month + 1) if month < 12 else (year + 1, 1)
+            year, month = (year, month + 1) if month < DECEMBER else (year + 1, 1)
             if year > YEAR_MAX:
                 return None
         return None
@@ -127,15 +132,19 @@ class CronFields:
                 if index:
                     return year, month, days[index - 1]
             day = 32
-            year, month = (year, month - 1) if month > 1 else (year - 1, 12)
+            year, month = (year, month - 1) if month > 1 else (year - 1, DECEMBER)
             if year < YEAR_MIN:
                 return None
         return None
 
 
+def _wall(year: int, month: int, day: int, hour: int, minute: int, second: int) -> datetime:
+    return datetime(year, month, day, hour, minute, second)  # noqa: DTZ001 - a wall time has no zone yet
+
+
 def _days_of(rule: DayRule, year: int, month: int) -> tuple[int, ...]:
     length = _LENGTHS[month]
-    if month == 2 and (year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)):
+    if month == FEBRUARY and isleap(year):
         length = 29
     return _matching_days(rule, length, date(year, month, 1).isoweekday() % 7)
 
@@ -167,8 +176,8 @@ def _matching_days(rule: DayRule, length: int, first_weekday: int) -> tuple[int,
 def _nearest_weekday(day: int, length: int, first_weekday: int) -> int:
     """Return the day from Monday to Friday that is nearest to ``day`` without leaving the month."""
     weekday = (first_weekday + day - 1) % 7
-    if weekday == 6:  # Saturday: the Friday before, or the Monday after the first
+    if weekday == SATURDAY:  # Saturday: the Friday before, or the Monday after the first
         return day - 1 if day > 1 else day + 2
-    if weekday == 0:  # Sunday: the Monday after, or the Friday before the last
+    if weekday == SUNDAY:  # Sunday: the Monday after, or the Friday before the last
         return day + 1 if day < length else day - 2
     return day

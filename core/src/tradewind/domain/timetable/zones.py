@@ -1,9 +1,9 @@
-"""Time zones as stretches of constant offset, which is where every question about summer time becomes arithmetic.
+"""Time zones as stretches of constant offset, where every question about summer time becomes arithmetic.
 
-A *stretch* is a half-open range of UTC with one offset. Inside it, wall time and UTC differ by a constant, so wall
-times are unique and in order. Stretches are cut at each change of offset and, so that they can be found and kept year
-by year, at each UTC new year too (a cut where nothing changes). All datetimes here are naive and say which clock they
-read: ``_utc`` or ``_wall``.
+A *stretch* is a half-open range of UTC with one offset. Inside it, wall time and UTC differ by a constant, so
+wall times are unique and in order. Stretches are cut at each change of offset and, so that they can be found
+and kept year by year, at each UTC new year too (a cut where nothing changes). All datetimes here are naive
+and say which clock they read: ``_utc`` or ``_wall``.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from itertools import pairwise
 from zoneinfo import ZoneInfo, available_timezones
 
 from tradewind.errors import ScheduleError
 
-# Wall time must exist on both sides of every instant, so the first and last years of the calendar are left out.
+# Every instant needs a wall time, so the first and last years of the calendar are left out.
 YEAR_MIN = 2
 YEAR_MAX = 9998
 
@@ -30,7 +31,7 @@ _YEARS_KEPT = 4096  # some 100 zones for some 40 years; a few hundred bytes each
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """UTC from ``start_utc`` (included) to ``end_utc`` (not included) with one ``offset``, and its neighbours'."""
+    """UTC from ``start_utc`` to before ``end_utc`` with one ``offset``, and its neighbours' ones."""
 
     start_utc: datetime
     end_utc: datetime
@@ -64,7 +65,7 @@ def check_zone(name: object) -> str:
     text = getattr(name, "key", name)  # a ZoneInfo says its name
     if not isinstance(text, str) or not text:
         raise ScheduleError(
-            f"The time zone {name!r} is a {type(name).__name__}. Give its name, such as 'Europe/Berlin' or 'UTC'."
+            f"The time zone {name!r} is a {type(name).__name__}. Give a name such as 'Europe/Berlin'."
         )
     if len(text) <= _ZONE_NAME_LENGTH_MAX:
         try:
@@ -73,7 +74,9 @@ def check_zone(name: object) -> str:
             pass
         else:
             return text
-    near = difflib.get_close_matches(text[:_ZONE_NAME_LENGTH_MAX], sorted(available_timezones()), n=3, cutoff=0.5)
+    near = difflib.get_close_matches(
+        text[:_ZONE_NAME_LENGTH_MAX], sorted(available_timezones()), n=3, cutoff=0.5
+    )
     hint = f"Did you mean {' or '.join(near)}?" if near else "Names look like 'Europe/Berlin'."
     raise ScheduleError(f"There is no time zone {text[:_ZONE_NAME_LENGTH_MAX]!r}. {hint}")
 
@@ -111,14 +114,16 @@ def naive_utc(instant: datetime) -> datetime:
 
 
 def to_utc(zone: str, wall: datetime) -> datetime:
-    """Return the aware UTC instant of a naive ``wall`` time: the end of the gap if it does not exist, else by its fold."""
+    """Return the UTC instant of a naive ``wall`` time, by its fold; the end of the gap if there is none."""
     aware = wall.replace(tzinfo=_zone(zone))
     instant = aware.astimezone(UTC)
     if instant.astimezone(aware.tzinfo).replace(tzinfo=None, fold=0) == wall.replace(fold=0):
         return instant
     # PEP 495: in a gap fold=0 reads the offset before it, which lands behind the change.
     landed = aware.replace(fold=0).astimezone(UTC).replace(tzinfo=None)
-    change = next(stretch for stretch in stretches_back_from(zone, landed) if stretch.offset_before != stretch.offset)
+    change = next(
+        stretch for stretch in stretches_back_from(zone, landed) if stretch.offset_before != stretch.offset
+    )
     return change.start_utc.replace(tzinfo=UTC)
 
 
@@ -141,11 +146,11 @@ def _start(stretch: Stretch) -> datetime:
 def _stretches(zone: str, year: int) -> tuple[Stretch, ...]:
     """Return the stretches of a UTC year, in order, covering it without holes."""
     clock = _zone(zone)
-    start, end = datetime(year, 1, 1), datetime(year + 1, 1, 1)
+    start, end = (datetime(y, 1, 1, tzinfo=UTC).replace(tzinfo=None) for y in (year, year + 1))
     changes = [start, *_changes(clock, start, end), end]
     found = []
     before = _offset(clock, start - _SECOND)
-    for begin, finish in zip(changes, changes[1:], strict=False):
+    for begin, finish in pairwise(changes):
         offset, after = _offset(clock, begin), _offset(clock, finish)
         found.append(Stretch(begin, finish, offset, before, after))
         before = offset
