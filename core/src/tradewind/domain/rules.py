@@ -118,7 +118,10 @@ def setup_verdict(setups: Counts) -> Verdict:
 
 
 def teardown_verdict(counts: Counts, setups: Counts) -> Verdict:
-    """Return what ``all_done_setup_success`` says: wait for all; run if a setup succeeded or there is none."""
+    """Return what ``all_done_setup_success`` says: wait for all, then run if a setup succeeded.
+
+    Without setups it is ``all_done``.
+    """
     if not (counts.complete and setups.complete):
         return Verdict.WAIT
     if setups.success or not setups.total:

@@ -1,0 +1,1 @@
+"""Tests of the pure part: values in, values out, no clock and no database."""
