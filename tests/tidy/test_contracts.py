@@ -70,9 +70,7 @@ ALONE = "The core imports no other distribution of ours"
         ({"scheduler/loop.py": "from tradewind import metastore\n"}, [METASTORE]),
         ({"cli/runs.py": "def run():\n    import tradewind.metastore\n"}, [METASTORE]),
         (
-            {
-                "runtime/claim.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import sqlalchemy\n"
-            },
+            {"runtime/claim.py": "from typing import TYPE_CHECKING as T\nif T:\n    import sqlalchemy\n"},
             [SQL, TASKS],
         ),
         ({"api/trigger.py": "from tradewind.scheduler import loop\n", "scheduler/loop.py": ""}, [LAYERS]),

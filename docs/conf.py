@@ -1,0 +1,15 @@
+"""How Sphinx builds the documentation: `./dev nox -s docs`."""
+
+import tradewind
+
+project = "Tradewind"
+author = "The Tradewind developers"
+copyright = "The Tradewind developers, Apache License 2.0"
+release = tradewind.__version__
+
+extensions = ["myst_parser"]
+source_suffix = {".md": "markdown"}
+myst_enable_extensions = ["colon_fence", "deflist"]
+nitpicky = True
+html_theme = "alabaster"
+html_title = "Tradewind"
