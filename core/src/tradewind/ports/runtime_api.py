@@ -90,6 +90,8 @@ class TaskContext(_Message, kw_only=True):
     resume: dict[str, Any] | None = None
     triggered_by: str = ""
     dag_tags: tuple[str, ...] = ()
+    timeout_seconds: float | None = None  # the supervisor ends the attempt after that long
+    at_most_once: bool = False  # a lost attempt is not started again by itself
 
 
 class ClaimReply(_Message, kw_only=True):
