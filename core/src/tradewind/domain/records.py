@@ -79,6 +79,7 @@ class RunRow(_Row, kw_only=True):
     reason: str = ""  # why it ended as it did, when that is not plain
     clear_number: int = 0
     instances: int = 0  # ordinals given so far
+    retries_used: dict[str, int] = {}  # whole-run ("") and whole-group ("load", "load[3]") retries taken so far
 
 
 class InstanceRow(_Row, kw_only=True):
@@ -203,12 +204,14 @@ class DagRow(_Row, kw_only=True):
     missing_since_at: datetime | None = None  # the file is gone
     retired: bool = False  # gone for good: no new runs, history kept
     failing_since_at: datetime | None = None  # the file stopped parsing; the last good version stays
+    revision: int = 0  # how often paused or held changed; the metastore counts, writers hand it on unchanged
 
 
 class DagWrite(_Row, kw_only=True):
     """Replace the scheduling columns (paused, held, cursor_at, next_run_at) of a DAG.
 
-    ``guard_cursor_at`` must equal the stored cursor: two schedulers cannot make the same tick.
+    ``guard_cursor_at`` must equal the stored cursor: two schedulers cannot make the same tick. ``row.revision``
+    must equal the stored one: a tick decided before a person paused the DAG cannot undo the pause.
     """
 
     row: DagRow
