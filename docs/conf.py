@@ -1,11 +1,11 @@
 """How Sphinx builds the documentation: `./dev nox -s docs`."""
 
-import tradewind
+import importlib.metadata
 
 project = "Tradewind"
 author = "The Tradewind developers"
 copyright = "The Tradewind developers, Apache License 2.0"
-release = tradewind.__version__
+release = importlib.metadata.version("tradewind")
 
 extensions = ["myst_parser"]
 source_suffix = {".md": "markdown"}
