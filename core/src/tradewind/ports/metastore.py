@@ -101,6 +101,18 @@ class Metastore(Protocol):
         """Return one run's row by its name."""
         ...
 
+    def run_row(self, run_pk: int) -> RunRow | None:
+        """Return one run's row without its instances."""
+        ...
+
+    def find_run_at(self, dag_id: str, logical_date: datetime) -> RunRow | None:
+        """Return the newest run of that logical date, whatever started it."""
+        ...
+
+    def newest_success(self, dag_id: str, before: datetime) -> RunRow | None:
+        """Return the successful run with the greatest logical_date before that instant (for prev_*_success)."""
+        ...
+
     def previous_run(self, run: RunRow) -> RunSnapshot | None:
         """Return the run of the same DAG with the greatest smaller logical_date (backfill runs apart)."""
         ...
@@ -189,6 +201,14 @@ class Metastore(Protocol):
         self, run_pk: int, task_id: str, map_index: MapIndex, values: Mapping[str, str | None]
     ) -> None:
         """Set keys of that store; None deletes."""
+        ...
+
+    def set_rendered(self, instance_id: int, token: int, fields: Mapping[str, str]) -> None:
+        """Keep the rendered templates of an attempt for people; replaces older ones of the instance."""
+        ...
+
+    def rendered(self, instance_id: int) -> dict[str, str]:
+        """Return the rendered templates of the last attempt that reported them."""
         ...
 
     def connection(self, conn_id: str) -> tuple[str, bytes] | None:

@@ -1,0 +1,1 @@
+"""What workers, people and programs may ask: the runtime API and the use cases; authorization is here, once."""
