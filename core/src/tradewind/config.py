@@ -25,7 +25,7 @@ class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     pass
 
 
-class DagsSettings(_Section):
+class DagsSettings(_Section, frozen=True):
     """The DAG folder and how its files are read."""
 
     folder: str = "dags"  # relative to the home folder
@@ -37,13 +37,13 @@ class DagsSettings(_Section):
     missing_scans: int = 3  # complete scans without the file before its DAGs count as gone
 
 
-class MetastoreSettings(_Section):
+class MetastoreSettings(_Section, frozen=True):
     """Where the truth is."""
 
     url: str = ""  # empty: sqlite:///<home>/tradewind.db
 
 
-class ExecutorSettings(_Section):
+class ExecutorSettings(_Section, frozen=True):
     """Where attempts go."""
 
     default: str = "local"
@@ -53,7 +53,7 @@ class ExecutorSettings(_Section):
     start_worker: bool = True  # the local executor starts its worker when none is connected
 
 
-class SchedulerSettings(_Section):
+class SchedulerSettings(_Section, frozen=True):
     """The deciding process."""
 
     shard: str = "main"
@@ -64,7 +64,7 @@ class SchedulerSettings(_Section):
     keep_last_runs: int = 10  # but never the newest ones of a DAG
 
 
-class RuntimeApiSettings(_Section):
+class RuntimeApiSettings(_Section, frozen=True):
     """The HTTP door for workers on other machines."""
 
     host: str = "127.0.0.1"
@@ -72,33 +72,33 @@ class RuntimeApiSettings(_Section):
     url: str = ""  # what workers call; empty: http://host:port
 
 
-class LogsSettings(_Section):
+class LogsSettings(_Section, frozen=True):
     """Where task logs lie."""
 
     folder: str = "logs"
 
 
-class PluginsSettings(_Section):
+class PluginsSettings(_Section, frozen=True):
     """Drop-in plugins."""
 
     folder: str = "plugins"
     disabled: tuple[str, ...] = ()
 
 
-class SecretsSettings(_Section):
+class SecretsSettings(_Section, frozen=True):
     """Keys that encrypt stored connections and variables; the first one encrypts, all decrypt."""
 
     key_file: str = "secrets.key"
 
 
-class WebserverSettings(_Section):
+class WebserverSettings(_Section, frozen=True):
     """The web server (distribution tradewind-webserver)."""
 
     host: str = "127.0.0.1"
     port: int = 8080
 
 
-class Settings(_Section):
+class Settings(_Section, frozen=True):
     """Everything an installation can set. Paths are resolved against ``home``."""
 
     home: str

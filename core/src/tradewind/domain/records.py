@@ -54,7 +54,7 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True):
     pass
 
 
-class RunRow(_Row, kw_only=True):
+class RunRow(_Row, frozen=True, kw_only=True):
     """One execution of a DAG version for a logical date."""
 
     pk: int
@@ -82,7 +82,7 @@ class RunRow(_Row, kw_only=True):
     retries_used: dict[str, int] = {}  # whole-run ("") and whole-group ("load", "load[3]") retries taken so far
 
 
-class InstanceRow(_Row, kw_only=True):
+class InstanceRow(_Row, frozen=True, kw_only=True):
     """A task in a run. ``token`` grows by one with every admission; only its holder may report."""
 
     id: int
@@ -122,7 +122,7 @@ class Guard(NamedTuple):
     token: int
 
 
-class InstanceWrite(_Row, kw_only=True):
+class InstanceWrite(_Row, frozen=True, kw_only=True):
     """Insert (``guard`` None) or replace one instance row.
 
     ``lease_seconds`` sets ``lease_until_at`` to database time plus that; ``row.lease_until_at`` is then ignored.
@@ -135,14 +135,14 @@ class InstanceWrite(_Row, kw_only=True):
     lease_expired: bool = False
 
 
-class RunWrite(_Row, kw_only=True):
+class RunWrite(_Row, frozen=True, kw_only=True):
     """Insert (``guard`` None) or replace one run row."""
 
     row: RunRow
     guard: RunState | None = None
 
 
-class AttemptRow(_Row, kw_only=True):
+class AttemptRow(_Row, frozen=True, kw_only=True):
     """The archive of one finished attempt; written once, with the outcome."""
 
     instance_id: int
@@ -162,7 +162,7 @@ class AttemptRow(_Row, kw_only=True):
     memory_max_bytes: int | None = None
 
 
-class XComWrite(_Row, kw_only=True):
+class XComWrite(_Row, frozen=True, kw_only=True):
     """One XCom value as canonical JSON text; replaces an older value of the same key."""
 
     run_pk: int
@@ -173,7 +173,7 @@ class XComWrite(_Row, kw_only=True):
     store_ref: str | None = None  # set when the value lies in the XCom store
 
 
-class EventRow(_Row, kw_only=True):
+class EventRow(_Row, frozen=True, kw_only=True):
     """One line of the audit, feed and wake-up table; the metastore gives id and time."""
 
     kind: str  # "task.success", "run.running", "dag.paused", …: docs/reference/events.md
@@ -189,7 +189,7 @@ class EventRow(_Row, kw_only=True):
     at: datetime | None = None
 
 
-class DagRow(_Row, kw_only=True):
+class DagRow(_Row, frozen=True, kw_only=True):
     """What the scheduler keeps of a DAG beside its versions."""
 
     dag_id: str
@@ -207,7 +207,7 @@ class DagRow(_Row, kw_only=True):
     revision: int = 0  # how often paused or held changed; the metastore counts, writers hand it on unchanged
 
 
-class DagWrite(_Row, kw_only=True):
+class DagWrite(_Row, frozen=True, kw_only=True):
     """Replace the scheduling columns (paused, held, cursor_at, next_run_at) of a DAG.
 
     ``guard_cursor_at`` must equal the stored cursor: two schedulers cannot make the same tick. ``row.revision``
@@ -218,7 +218,7 @@ class DagWrite(_Row, kw_only=True):
     guard_cursor_at: datetime | None = None
 
 
-class PoolRow(_Row, kw_only=True):
+class PoolRow(_Row, frozen=True, kw_only=True):
     """A named number of slots."""
 
     name: str
@@ -226,7 +226,7 @@ class PoolRow(_Row, kw_only=True):
     description: str = ""
 
 
-class Batch(_Row, kw_only=True):
+class Batch(_Row, frozen=True, kw_only=True):
     """Everything one transaction writes; all of it or nothing."""
 
     runs: tuple[RunWrite, ...] = ()
@@ -251,13 +251,13 @@ class Batch(_Row, kw_only=True):
         )
 
 
-class Committed(_Row, kw_only=True):
+class Committed(_Row, frozen=True, kw_only=True):
     """The batch was written; ``event_ids`` are in the order of the batch's events."""
 
     last_event_id: int
 
 
-class LostRace(_Row, kw_only=True):
+class LostRace(_Row, frozen=True, kw_only=True):
     """Nothing was written: these rows no longer stood as the guards said."""
 
     instances: tuple[int, ...] = ()
@@ -269,7 +269,7 @@ class LostRace(_Row, kw_only=True):
 CommitResult = Committed | LostRace
 
 
-class Term(_Row, kw_only=True):
+class Term(_Row, frozen=True, kw_only=True):
     """Leadership over a shard: a number that only grows, held until the lease ends (database time)."""
 
     shard: str
@@ -278,7 +278,7 @@ class Term(_Row, kw_only=True):
     lease_seconds: float
 
 
-class RunSnapshot(_Row, kw_only=True):
+class RunSnapshot(_Row, frozen=True, kw_only=True):
     """A run with all its instances, as one consistent read."""
 
     run: RunRow

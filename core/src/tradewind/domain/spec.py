@@ -100,7 +100,7 @@ class ConcatInput(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", t
 ExpandInput = LiteralInput | RefInput | MapInput | ZipInput | ConcatInput
 
 
-class ExpandSpec(_Frozen, kw_only=True):
+class ExpandSpec(_Frozen, frozen=True, kw_only=True):
     """How a task or group is mapped.
 
     ``product``: one instance per element of the cross product of ``inputs``, the last argument fastest.
@@ -114,7 +114,7 @@ class ExpandSpec(_Frozen, kw_only=True):
 # ---- tasks, groups, DAG ---------------------------------------------------------------------------------------------
 
 
-class RetrySpec(_Frozen, kw_only=True):
+class RetrySpec(_Frozen, frozen=True, kw_only=True):
     """How often and how late a failed attempt is tried again (semantics.md, Retries)."""
 
     retries: int = 0
@@ -124,7 +124,7 @@ class RetrySpec(_Frozen, kw_only=True):
     jitter: float = 0.0  # share of the delay, 0..1, spread deterministically by attempt id
 
 
-class KeyedLimit(_Frozen, kw_only=True):
+class KeyedLimit(_Frozen, frozen=True, kw_only=True):
     """``limit(key=…, max=…, rate=…)``: a limit shared by all instances whose rendered key is equal."""
 
     key: str
@@ -133,7 +133,7 @@ class KeyedLimit(_Frozen, kw_only=True):
     rate_seconds: float | None = None
 
 
-class TaskSpec(_Frozen, kw_only=True):
+class TaskSpec(_Frozen, frozen=True, kw_only=True):
     """One task: an operator in a DAG."""
 
     task_id: str  # full id, group prefixes included
@@ -177,7 +177,7 @@ class TaskSpec(_Frozen, kw_only=True):
     line: int | None = None
 
 
-class GroupSpec(_Frozen, kw_only=True):
+class GroupSpec(_Frozen, frozen=True, kw_only=True):
     """A task group: a prefix, a fold in the graph, and perhaps a mapping of everything inside."""
 
     group_id: str
@@ -188,7 +188,7 @@ class GroupSpec(_Frozen, kw_only=True):
     display_name: str | None = None
 
 
-class ParamSpec(_Frozen, kw_only=True):
+class ParamSpec(_Frozen, frozen=True, kw_only=True):
     """A run parameter: default value and JSON schema."""
 
     name: str
@@ -198,7 +198,7 @@ class ParamSpec(_Frozen, kw_only=True):
     description: str | None = None
 
 
-class DagSpec(_Frozen, kw_only=True):
+class DagSpec(_Frozen, frozen=True, kw_only=True):
     """A DAG as the scheduler knows it. ``tasks`` are in topological order (ties: as written)."""
 
     dag_id: str
