@@ -13,14 +13,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from enum import StrEnum
 from typing import Any, Protocol
 
 import msgspec
 
+from tradewind.domain.leases import LEASE_SECONDS
+from tradewind.domain.outcome import Outcome, OutcomeKind
 from tradewind.domain.records import MapIndex
 
-LEASE_SECONDS = 30.0  # how long an attempt may go unheard before it counts as lost
+__all__ = [
+    "HEARTBEAT_SECONDS",
+    "LEASE_SECONDS",
+    "XCOMS_PER_ATTEMPT_MAX",
+    "XCOM_BYTES_MAX",
+    "XCOM_INLINE_BYTES_MAX",
+    "Beat",
+    "BeatReply",
+    "ClaimReply",
+    "ClaimRequest",
+    "DataReply",
+    "DataRequest",
+    "Launch",
+    "OutcomeKind",
+    "OutcomeReport",
+    "ReportReply",
+    "RuntimeApi",
+    "TaskContext",
+]
+
 HEARTBEAT_SECONDS = 8.0  # three beats fit into a lease with room for one slow commit
 XCOM_INLINE_BYTES_MAX = 64 * 1024  # above, the value goes to the XCom store
 XCOM_BYTES_MAX = 1024 * 1024  # above, the task fails with the advice to pass a reference
@@ -31,7 +51,7 @@ class _Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     pass
 
 
-class Launch(_Message, kw_only=True):
+class Launch(_Message, frozen=True, kw_only=True):
     """What an executor carries to a worker: a hint that this attempt may be claimed. No secrets in it."""
 
     instance_id: int
@@ -49,7 +69,7 @@ class Launch(_Message, kw_only=True):
     priority: int = 0
 
 
-class ClaimRequest(_Message, kw_only=True):
+class ClaimRequest(_Message, frozen=True, kw_only=True):
     """Ask for the right to run. ``claimant`` is a nonce of this launch: the same one may ask again."""
 
     instance_id: int
@@ -58,7 +78,7 @@ class ClaimRequest(_Message, kw_only=True):
     claimant: str
 
 
-class TaskContext(_Message, kw_only=True):
+class TaskContext(_Message, frozen=True, kw_only=True):
     """All a task process needs to know of its run; secrets are asked for one by one."""
 
     instance_id: int
@@ -94,7 +114,7 @@ class TaskContext(_Message, kw_only=True):
     at_most_once: bool = False  # a lost attempt is not started again by itself
 
 
-class ClaimReply(_Message, kw_only=True):
+class ClaimReply(_Message, frozen=True, kw_only=True):
     """``context`` when granted; else ``refused`` says why and the worker forgets the launch."""
 
     instance_id: int
@@ -103,14 +123,14 @@ class ClaimReply(_Message, kw_only=True):
     refused: str | None = None
 
 
-class Beat(_Message, kw_only=True):
+class Beat(_Message, frozen=True, kw_only=True):
     """One live attempt of a worker."""
 
     instance_id: int
     token: int
 
 
-class BeatReply(_Message, kw_only=True):
+class BeatReply(_Message, frozen=True, kw_only=True):
     """``stop`` is set when the attempt must end: "fenced" (kill at once) or "cancelled" (SIGTERM, grace, SIGKILL)."""
 
     instance_id: int
@@ -118,45 +138,10 @@ class BeatReply(_Message, kw_only=True):
     stop: str | None = None
 
 
-class OutcomeKind(StrEnum):
-    """How an attempt ended or parked."""
-
-    SUCCESS = "success"
-    SKIPPED = "skipped"
-    FAILED = "failed"  # for good: raise Fail
-    ERROR = "error"  # any other exception, timeout, death by signal: may be retried
-    RESCHEDULE = "reschedule"
-    DEFER = "defer"
-    AWAIT_INPUT = "await_input"
-    INTERRUPTED = "interrupted"  # drain or loss of the worker: uses up no retry
-    CANCELLED = "cancelled"
+OutcomeReport = Outcome
 
 
-class OutcomeReport(_Message, kw_only=True):
-    """The one report of an attempt; spooled to disk before it is first sent."""
-
-    instance_id: int
-    token: int
-    kind: OutcomeKind
-    reason: str = ""  # one line for people: "exit code 2", "killed: SIGKILL (out of memory)", "timed out after 30 s"
-    error: dict[str, Any] | None = None  # {"type", "message", "frames": [{"file","line","function","code"}], "text"}
-    retry: bool | None = None  # retry_on / no_retry_on decided; None = by tries left
-    wake_at: datetime | None = None
-    xcoms: dict[str, str] = {}  # key -> canonical JSON text
-    lengths: dict[str, int] = {}
-    branch: tuple[str, ...] | None = None  # task ids to skip
-    skip_all_downstream: bool = False
-    label: str | None = None
-    defer: dict[str, Any] | None = None
-    started_at: datetime | None = None
-    ended_at: datetime | None = None
-    pid: int | None = None
-    exit_code: int | None = None
-    signal: int | None = None
-    memory_max_bytes: int | None = None
-
-
-class ReportReply(_Message, kw_only=True):
+class ReportReply(_Message, frozen=True, kw_only=True):
     """``accepted`` (also for the same report again) or ``fenced``; either way the worker forgets the attempt."""
 
     instance_id: int
@@ -164,7 +149,7 @@ class ReportReply(_Message, kw_only=True):
     verdict: str
 
 
-class DataRequest(_Message, kw_only=True):
+class DataRequest(_Message, frozen=True, kw_only=True):
     """A question a task process asks through its supervisor. ``verb`` and its arguments:
 
     ========================  ==============================================  ==================================
@@ -191,7 +176,7 @@ class DataRequest(_Message, kw_only=True):
     arguments: dict[str, Any] = {}
 
 
-class DataReply(_Message, kw_only=True):
+class DataReply(_Message, frozen=True, kw_only=True):
     """The answer, or the error's text for the person who wrote the task."""
 
     value: Any = None
