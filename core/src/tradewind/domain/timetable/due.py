@@ -99,6 +99,6 @@ def _earlier(instant: datetime, by: timedelta) -> datetime:
 
 def _broken(timetable: Timetable, method: str, asked: datetime, answer: datetime) -> PluginError:
     return PluginError(
-        f"The timetable {type(timetable).__name__} answered {method}({asked}) with {answer}: a tick has a time "
-        "zone, and lies after the instant asked for (next_after) or not after it (previous_at_or_before)."
+        f"The timetable {type(timetable).__name__} answered {method}({asked}) with {answer}: ticks have a "
+        "time zone, and lie after the instant asked for (next_after) or not after it (previous_at_or_before)."
     )

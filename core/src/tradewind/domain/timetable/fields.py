@@ -79,7 +79,7 @@ def compile_cron(expr: str) -> CronFields:
     )
     if fields.first_from(_SEARCHED_FROM) is None:
         raise ScheduleError(
-            f'Cron "{expr}" never fires: no month "{texts[_MONTH]}" has a day "{texts[_DAY]}". '
+            f'Cron "{expr}" never fires: no month "{_texts(expr)[_MONTH]}" has a day "{_texts(expr)[_DAY]}". '
             "Use L for the last day of a month, or correct the day of month or the month."
         )
     return fields
@@ -90,7 +90,7 @@ def _split(expr: str) -> list[str]:
     text = expand_preset(expr)
     if text.startswith("@"):
         raise ScheduleError(f'Cron "{expr}" is not a preset. Presets: {", ".join(PRESETS)}.')
-    texts = [part for part in _BLANKS.split(text.lower()) if part]
+    texts = [part.lower() for part in _texts(expr)]
     if len(texts) not in (5, 6):
         raise ScheduleError(
             f'Cron "{expr}" has {len(texts)} field{"" if len(texts) == 1 else "s"}. Give 5 (minute, hour, '
@@ -100,10 +100,15 @@ def _split(expr: str) -> list[str]:
         parts = field.split(",")
         if any(_CHANCE.match(part) for part in parts):
             raise _bad_field(
-                expr, index, field, "asks for a random or hashed value, which is not the same everywhere"
+                expr, index, "asks for a random or hashed value, which is not the same everywhere"
             )
         texts[index] = ",".join(_RANGE_OF_ONE.sub(r"\1", part) for part in parts)
     return texts
+
+
+def _texts(expr: str) -> list[str]:
+    """Return the fields as the author wrote them."""
+    return [part for part in _BLANKS.split(expand_preset(expr)) if part]
 
 
 def _read(expr: str, texts: list[str]) -> tuple[list[list[Any]], dict[Any, set[Any]]]:
@@ -116,7 +121,7 @@ def _read(expr: str, texts: list[str]) -> tuple[list[list[Any]], dict[Any, set[A
             try:
                 _expand(alone)
             except (ValueError, LookupError, TypeError, ArithmeticError):
-                raise _bad_field(expr, index, text, "is not valid") from error
+                raise _bad_field(expr, index, "is not valid") from error
         raise ScheduleError(f'Cron "{expr}" cannot be read: {error}.') from error
 
 
@@ -127,8 +132,9 @@ def _expand(texts: list[str]) -> tuple[list[list[Any]], dict[Any, set[Any]]]:
     return values, nth
 
 
-def _bad_field(expr: str, index: int, text: str, problem: str) -> ScheduleError:
+def _bad_field(expr: str, index: int, problem: str) -> ScheduleError:
     name, allowed, _ = _FIELDS[index]
+    text = _texts(expr)[index]
     return ScheduleError(f'Cron "{expr}": {name} "{text}" {problem}. Allowed: {allowed}, {_FORMS}.')
 
 
@@ -142,10 +148,11 @@ def _day_rule(expr: str, texts: list[str], values: list[list[Any]], nth: dict[An
     nearest = _NEAREST_WEEKDAY.match(texts[_DAY]) is not None
     any_day, any_weekday = "*" in days, "*" in weekdays and not nth
     if nth and set(weekdays) != set(nth):
-        raise _bad_field(expr, _WEEKDAY, texts[_WEEKDAY], 'mixes plain days and days with "#" or "L"')
+        raise _bad_field(expr, _WEEKDAY, 'mixes plain days and days with "#" or "L"')
     if (nth and not any_day) or (nearest and not any_weekday):
+        own = _texts(expr)
         raise ScheduleError(
-            f'Cron "{expr}": day of month "{texts[_DAY]}" and day of week "{texts[_WEEKDAY]}" cannot be '
+            f'Cron "{expr}": day of month "{own[_DAY]}" and day of week "{own[_WEEKDAY]}" cannot be '
             "combined, because cron dialects disagree on what it means. Give a list of two crons, each with "
             '"*" in one of them.'
         )

@@ -74,7 +74,7 @@ def parse_schedule(
         case list() | tuple():
             return _from_items(cast("Sequence[object]", value), zone)
         case _ if isinstance(value, _SPEC_TYPES):
-            return cast("ScheduleSpec", value)
+            return _checked(cast("ScheduleSpec", value))
         case Storable():
             return _stored(value, zone)
         case _:
@@ -150,13 +150,21 @@ def _stored(value: Storable, zone: str) -> ScheduleSpec:
     spec = value.to_spec(zone)
     if not isinstance(spec, _SPEC_TYPES):
         raise ScheduleError(f"{type(value).__name__}.to_spec() gave {_shown(spec)}. It returns a CustomSpec.")
-    if isinstance(spec, CustomSpec):
-        try:
-            msgspec.json.encode(spec)
-        except TypeError as error:
-            raise ScheduleError(
-                f'The timetable "{spec.name}" has arguments JSON cannot store: {error}.'
-            ) from error
+    return _checked(spec)
+
+
+def _checked(spec: ScheduleSpec) -> ScheduleSpec:
+    """Return ``spec`` when it can be stored and, unless a plugin has to do it, made a timetable."""
+    time = spec.time if isinstance(spec, AssetOrTimeSpec) else spec
+    if not isinstance(time, CustomSpec):
+        from_spec(time)
+        return spec
+    try:
+        msgspec.json.encode(time)
+    except (TypeError, ValueError) as error:
+        raise ScheduleError(
+            f'The timetable "{time.name}" has arguments JSON cannot store: {error}.'
+        ) from error
     return spec
 
 
