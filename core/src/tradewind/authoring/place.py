@@ -1,0 +1,45 @@
+"""Where in an author's files a call was made: every error of a DAG points there."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import NamedTuple
+
+_PACKAGE = str(Path(__file__).resolve().parents[1]) + "/"
+
+
+class Place(NamedTuple):
+    """A line of an author's file; ``file`` as Python knows it (usually an absolute path)."""
+
+    file: str | None = None
+    line: int | None = None
+
+    def __str__(self) -> str:
+        """Return ``sales.py:12``, for messages that name a second place."""
+        name = Path(self.file).name if self.file else "unknown file"
+        return name if self.line is None else f"{name}:{self.line}"
+
+
+NOWHERE = Place()
+
+
+def author_place() -> Place:
+    """Return the innermost calling line that is not Tradewind's own."""
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - inspect.stack() reads files and costs milliseconds
+    while frame is not None:
+        if not frame.f_code.co_filename.startswith(_PACKAGE):
+            return Place(frame.f_code.co_filename, frame.f_lineno)
+        frame = frame.f_back
+    return NOWHERE
+
+
+def place_in(file: str) -> Place:
+    """Return the innermost calling line inside ``file``; no line when ``file`` is not among the callers."""
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - as above
+    while frame is not None:
+        if frame.f_code.co_filename == file:
+            return Place(file, frame.f_lineno)
+        frame = frame.f_back
+    return Place(file)
