@@ -18,6 +18,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+import msgspec
+
 from tradewind.domain.timetable.fields import compile_cron
 from tradewind.domain.timetable.spec import CronSpec, FoldPolicy, GapPolicy, MultiCronSpec
 from tradewind.domain.timetable.wall import CronFields
@@ -131,8 +133,7 @@ class Cron:
         return swallowed is not None and swallowed < stretch.start_wall
 
 
-@dataclass(frozen=True, slots=True)
-class MultiCron:
+class MultiCron(msgspec.Struct, frozen=True):
     """Several crons as one timetable; an instant that several of them name is one tick."""
 
     crons: tuple[Cron, ...]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+
+import msgspec
 
 from tradewind.domain.timetable.spec import DeltaSpec
 from tradewind.domain.timetable.words import delta_in_words
@@ -15,8 +16,7 @@ STEP_MIN = timedelta(seconds=1)  # as often as cron can
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Delta:
+class Delta(msgspec.Struct, frozen=True):
     """A tick at ``anchor`` (aware; None: 1970-01-01T00:00Z) and every ``step`` before and after it.
 
     Raises ScheduleError for a step below one second.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
 from datetime import UTC, datetime
+
+import msgspec
 
 from tradewind.domain.timetable.spec import ContinuousSpec, InstantsSpec, OnceSpec
 from tradewind.errors import ScheduleError
@@ -12,8 +13,7 @@ from tradewind.errors import ScheduleError
 INSTANTS_MAX = 100_000  # some 3 MB stored in the DAG's version
 
 
-@dataclass(frozen=True, slots=True)
-class Instants:
+class Instants(msgspec.Struct, frozen=True):
     """Exactly the given aware instants; sorted, and each once. Raises ScheduleError."""
 
     at: tuple[datetime, ...]
@@ -23,7 +23,7 @@ class Instants:
             raise ScheduleError(
                 f"A schedule of instants has 1 to {INSTANTS_MAX} of them, not {len(self.at)}."
             )
-        object.__setattr__(self, "at", tuple(sorted({_aware_utc(instant) for instant in self.at})))
+        msgspec.structs.force_setattr(self, "at", tuple(sorted({_aware_utc(instant) for instant in self.at})))
 
     def next_after(self, instant: datetime) -> datetime | None:
         """Return the smallest tick later than ``instant`` (aware)."""
@@ -44,15 +44,14 @@ class Instants:
         return InstantsSpec(self.at)
 
 
-@dataclass(frozen=True, slots=True)
-class Once:
+class Once(msgspec.Struct, frozen=True):
     """One tick at ``at`` (aware); with None ``due_ticks`` takes the DAG's start, or its first sight."""
 
     at: datetime | None = None
 
     def __post_init__(self) -> None:
         if self.at is not None:
-            object.__setattr__(self, "at", _aware_utc(self.at))
+            msgspec.structs.force_setattr(self, "at", _aware_utc(self.at))
 
     def next_after(self, instant: datetime) -> datetime | None:
         """Return the tick when it is later than ``instant`` (aware)."""
@@ -71,8 +70,7 @@ class Once:
         return OnceSpec(self.at)
 
 
-@dataclass(frozen=True, slots=True)
-class Continuous:
+class Continuous(msgspec.Struct, frozen=True):
     """A new run as soon as the last one has ended: the scheduler decides, there are no ticks to ask for."""
 
     def next_after(self, instant: datetime) -> datetime | None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from calendar import isleap
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import lru_cache
+
+import msgspec
 
 from tradewind.domain.timetable.zones import YEAR_MAX, YEAR_MIN
 
@@ -23,8 +23,7 @@ _MONTH_SHAPES_KEPT = 8192  # 28 shapes of months for some 300 different rules
 _Day = tuple[int, int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class DayRule:
+class DayRule(msgspec.Struct, frozen=True):
     """Which days of a month count. Weekdays are numbered as in cron: 0 is Sunday.
 
     ``days`` and ``weekdays`` are None where the field is ``*``; with both, a day that fits either counts.
@@ -47,8 +46,7 @@ class DayRule:
         return self.weekdays is not None or bool(self.nth_weekdays)
 
 
-@dataclass(frozen=True, slots=True)
-class CronFields:
+class CronFields(msgspec.Struct, frozen=True):
     """A cron expression, read: sorted values per field. Without a month that has a matching day, no match."""
 
     seconds: tuple[int, ...]
@@ -144,7 +142,7 @@ def _wall(year: int, month: int, day: int, hour: int, minute: int, second: int) 
 
 def _days_of(rule: DayRule, year: int, month: int) -> tuple[int, ...]:
     length = _LENGTHS[month]
-    if month == FEBRUARY and isleap(year):
+    if month == FEBRUARY and year % 4 == 0 and (year % 100 != 0 or year % 400 == 0):
         length = 29
     return _matching_days(rule, length, date(year, month, 1).isoweekday() % 7)
 

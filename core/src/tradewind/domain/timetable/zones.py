@@ -8,14 +8,14 @@ and say which clock they read: ``_utc`` or ``_wall``.
 
 from __future__ import annotations
 
-import difflib
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import pairwise
 from zoneinfo import ZoneInfo, available_timezones
+
+import msgspec
 
 from tradewind.errors import ScheduleError
 
@@ -23,14 +23,13 @@ from tradewind.errors import ScheduleError
 YEAR_MIN = 2
 YEAR_MAX = 9998
 
-_DAY = timedelta(days=1)
+_LOOK_EVERY = timedelta(days=2)
 _SECOND = timedelta(seconds=1)
 _ZONE_NAME_LENGTH_MAX = 100  # the longest name in tzdata has 32; longer ones are not worth a search
 _YEARS_KEPT = 4096  # some 100 zones for some 40 years; a few hundred bytes each
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
+class Stretch(msgspec.Struct, frozen=True):
     """UTC from ``start_utc`` to before ``end_utc`` with one ``offset``, and its neighbours' ones."""
 
     start_utc: datetime
@@ -74,6 +73,8 @@ def check_zone(name: object) -> str:
             pass
         else:
             return text
+    import difflib  # only a wrong name pays for it
+
     near = difflib.get_close_matches(
         text[:_ZONE_NAME_LENGTH_MAX], sorted(available_timezones()), n=3, cutoff=0.5
     )
@@ -160,11 +161,11 @@ def _stretches(zone: str, year: int) -> tuple[Stretch, ...]:
 def _changes(clock: ZoneInfo, start: datetime, end: datetime) -> Iterator[datetime]:
     """Yield the instants in (start, end) at which the offset changes.
 
-    Looking once a day finds them all: no two changes of any zone of tzdata are closer than three days.
+    Looking every two days finds them all: no two changes of any zone of tzdata are closer than three.
     """
     low, offset = start, _offset(clock, start)
     while low < end - _SECOND:
-        high = min(low + _DAY, end - _SECOND)
+        high = min(low + _LOOK_EVERY, end - _SECOND)
         offset_high = _offset(clock, high)
         if offset_high != offset:
             yield _first_with(clock, offset_high, low, high)
