@@ -87,6 +87,19 @@ def test_order_does_not_matter(rule: TriggerRule, data: st.DataObject) -> None:
     assert verdict(rule, _counts(shuffled)) is verdict(rule, _counts(states))
 
 
+@given(st.sampled_from(TriggerRule), st.lists(_any_state, min_size=1, max_size=8), st.data())
+def test_only_the_kinds_of_states_matter(
+    rule: TriggerRule, states: list[TaskState], data: st.DataObject
+) -> None:
+    """The scheduler may look verdicts up by which kinds there are, whatever their numbers."""
+    more = states + data.draw(st.lists(st.sampled_from(states), max_size=5))
+    assert verdict(rule, _counts(more)) is verdict(rule, _counts(states))
+    assert setup_verdict(_counts(more)) is setup_verdict(_counts(states))
+    assert teardown_verdict(_counts(more), _counts(states)) is teardown_verdict(
+        _counts(states), _counts(more)
+    )
+
+
 @given(st.lists(_any_state, max_size=20), st.integers(0, 20))
 def test_removing_undoes_adding(states: list[TaskState], keep: int) -> None:
     counts = _counts(states)
