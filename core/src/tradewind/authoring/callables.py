@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, ClassVar, Unpack
@@ -52,6 +51,8 @@ def call_with_context(
     """Call ``function``, filling parameters from ``context``; wait for it when it is asynchronous."""
     result = function(*args, **context_arguments(function, len(args), kwargs, context), **kwargs)
     if inspect.isawaitable(result):
+        import asyncio  # costs every DAG file 25 ms, and few functions need it
+
         return asyncio.run(_wait_for(result))
     return result
 
@@ -88,6 +89,17 @@ def parameters_of(function: Callable[..., Any]) -> Mapping[str, inspect.Paramete
         return inspect.signature(function).parameters
     except (TypeError, ValueError):
         return {}
+
+
+def unknown_names(function: Callable[..., Any], given: Collection[str]) -> list[str]:
+    """Return the names of ``given`` that ``function`` has no parameter for; none when it does not say."""
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return []
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return []
+    return [name for name in given if name not in parameters]
 
 
 async def _wait_for(awaitable: Any) -> Any:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
+import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import Token
 from datetime import datetime, timedelta
 from typing import Any, Literal, cast
 
-from tradewind.authoring.arguments import check_arguments
+from tradewind.authoring.arguments import check_arguments, nearest
+from tradewind.authoring.edges import task_edges
 from tradewind.authoring.graph import Structure
 from tradewind.authoring.group import TaskGroup
 from tradewind.authoring.options import as_timedelta, as_tuple
 from tradewind.authoring.params import DagParam, Param
-from tradewind.authoring.place import NOWHERE, Place, author_place, place_in
+from tradewind.authoring.place import AuthorWarning, Place, author_place, place_in
 from tradewind.authoring.scope import Scope, collected, enter, leave
 from tradewind.authoring.task import Task
 from tradewind.domain.spec import MAP_LENGTH_MAX_DEFAULT, MAX_ACTIVE_RUNS_DEFAULT, Overlap
-from tradewind.errors import ArgumentError, AuthorError, UnknownReferenceError
+from tradewind.errors import ArgumentError, UnknownReferenceError
 
 
 class DAG(Structure):
@@ -105,23 +108,24 @@ class DAG(Structure):
         self.user_defined_filters = dict(user_defined_filters or {})
         self.render_template_as_native_obj = render_template_as_native_obj
         self.auto_register = auto_register
-        self.warnings: list[AuthorError] = []  # what compiles, but will surprise; filled by compile_dag
+        self.warnings: list[AuthorWarning] = []  # what compiles, but will surprise; filled by compile_dag
         self._tokens: list[Token[Scope]] = []
         self._register()
 
     def _register(self) -> None:
         collection = collected()
         self.file = self.place.file
+        self._line = self.place.line
         if collection is not None:
             if collection.file is not None:
-                self.file = collection.file
+                self.file, self._line = place_in(collection.file)
             if self.auto_register:
                 collection.dags.append(self)
 
     @property
     def line(self) -> int | None:
         """The line of ``file`` that made the DAG; None when a helper module did."""
-        return self.place.line if self.place.file == self.file else None
+        return self._line
 
     @property
     def tasks(self) -> list[Task]:
@@ -138,15 +142,11 @@ class DAG(Structure):
         try:
             return self.task_nodes[task_id]
         except KeyError:
-            from tradewind.authoring.arguments import nearest
-
             close = nearest(task_id, self.task_nodes)
             advice = f"Did you mean {close}?" if close else f"Its tasks: {', '.join(list(self.task_nodes)[:20])}."
             raise UnknownReferenceError(f'DAG "{self.dag_id}" has no task "{task_id}". {advice}') from None
 
     def resolve_edges(self) -> Iterable[tuple[str, str]]:
-        from tradewind.authoring.edges import task_edges
-
         return task_edges(self)
 
     def __enter__(self) -> DAG:
@@ -178,4 +178,73 @@ class DAG(Structure):
 
 
 DAG_ARGUMENTS = frozenset(DAG.__init__.__annotations__) - {"unknown", "return"}
-_ = (DagParam, NOWHERE, Place, place_in, ArgumentError)
+
+
+class DagFunction:
+    """What ``@dag`` makes of a function: calling it makes the DAG."""
+
+    def __init__(self, function: Callable[..., Any], options: Mapping[str, Any], place: Place) -> None:
+        functools.update_wrapper(self, function)
+        self.function = function
+        self.options = dict(options)
+        self.place = place
+        collection = collected()
+        if collection is not None:
+            collection.uncalled[function.__name__] = place.line
+
+    def __call__(self, *args: Any, **kwargs: Any) -> DAG:
+        """Make the DAG: the function's parameters become the DAG's params, arguments given here their defaults."""
+        place = author_place()
+        collection = collected()
+        if collection is not None:
+            collection.uncalled.pop(self.function.__name__, None)
+        parameters = inspect.signature(self.function).parameters
+        unusable = [p.name for p in parameters.values() if p.kind in {p.VAR_POSITIONAL, p.VAR_KEYWORD}]
+        if unusable:
+            raise ArgumentError(
+                f"{self.function.__name__}() has the parameter *{unusable[0]}; each parameter of a @dag function is a "
+                "param of the DAG and needs a name.",
+                file=place.file,
+                line=place.line,
+            )
+        try:
+            given = inspect.signature(self.function).bind_partial(*args, **kwargs).arguments
+        except TypeError as error:
+            raise ArgumentError(f"{self.function.__name__}(): {error}.", file=place.file, line=place.line) from None
+        made = DAG(**self._arguments({name: _param(name, parameters[name], given) for name in parameters}))
+        with made:
+            self.function(**{name: DagParam(name) for name in parameters})
+        return made
+
+    def _arguments(self, params: dict[str, Param]) -> dict[str, Any]:
+        options = {"dag_id": self.function.__name__, **self.options}
+        if options.get("doc") is None and self.function.__doc__:
+            options["doc"] = inspect.cleandoc(self.function.__doc__)
+        declared = dict(options.get("params") or {})
+        options["params"] = {
+            **declared,
+            # a schema declared in @dag(params=…) stays; the function's parameter only adds what is new
+            **{name: param for name, param in params.items() if name not in declared},
+        }
+        return options
+
+
+def dag(dag_id: str | Callable[..., Any] | None = None, **options: Any) -> Any:
+    """Make a function a DAG: ``@dag(schedule="@daily")``; its name is the dag_id, its parameters are params.
+
+    The function is called once to make the DAG: ``daily_sales()``; the DAG is found whether or not the result is kept.
+    """
+    place = author_place()
+    if callable(dag_id):
+        return DagFunction(dag_id, options, place)
+    if dag_id is not None:
+        options["dag_id"] = dag_id
+    check_arguments("@dag", options, DAG_ARGUMENTS, (), place)
+    return lambda function: DagFunction(function, options, place)
+
+
+def _param(name: str, parameter: inspect.Parameter, given: Mapping[str, Any]) -> Param:
+    default = given.get(name, parameter.default)
+    if isinstance(default, Param):
+        return default
+    return Param() if default is inspect.Parameter.empty else Param(default)

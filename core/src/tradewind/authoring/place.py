@@ -22,6 +22,14 @@ class Place(NamedTuple):
         return name if self.line is None else f"{name}:{self.line}"
 
 
+class AuthorWarning(NamedTuple):
+    """Something that compiles and will surprise."""
+
+    message: str
+    file: str | None = None
+    line: int | None = None
+
+
 NOWHERE = Place()
 
 

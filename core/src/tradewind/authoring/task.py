@@ -11,7 +11,7 @@ from tradewind.authoring.graph import GroupNode, Node, Structure, TaskNode, conn
 from tradewind.authoring.options import TaskDefaults, normal_option
 from tradewind.authoring.place import Place, author_place
 from tradewind.authoring.scope import Scope, current_scope, enter, leave, note_made
-from tradewind.authoring.xcom import XComRef, find_groups, find_tasks
+from tradewind.authoring.xcom import XComRef, find_groups, find_tasks, find_template_task_ids
 from tradewind.domain.spec import TriggerRule
 from tradewind.errors import ArgumentError
 
@@ -50,6 +50,10 @@ class Task(TaskDefaults, TaskNode):
         for value in self.given.values():
             for upstream in find_tasks(value):
                 self._wait_for(upstream, place)
+            for task_id in find_template_task_ids(value):
+                written = dag.task_nodes.get(task_id)
+                if written is not None:
+                    self._wait_for(written, place)
             for mapped in find_groups(value):
                 if mapped not in self.enclosing_groups():
                     raise ArgumentError(

@@ -1,0 +1,175 @@
+"""Names and fingerprints of functions and classes: when code that a task runs changes, its DAG changes.
+
+A fingerprint covers a function's byte code and what it reaches by name in its own file: other functions, classes and
+plain constants. Comments, blank lines and moved code change nothing. It depends on the Python version, never on the
+process, so an upgrade of Python makes one new version of each DAG.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+
+from dataclasses import dataclass, field
+from types import CodeType, FunctionType, MethodType
+from typing import Any
+
+_DIGEST_CHARS = 16
+_REACH_MAX = 2_000  # functions and classes looked through for one callable; more change nothing in practice
+_TEXT_CHARS_MAX = 100_000  # of a constant; longer ones count by their beginning and length
+_CONSTANTS = (str, bytes, int, float, complex, bool, type(None))
+
+
+def qualified_name(value: Any, home: str | None = None) -> str:
+    """Return ``module:name``; without the module for what ``home``, the DAG file, defines (its module has no one name)."""
+    value = unwrapped(value)
+    name = getattr(value, "__qualname__", None) or getattr(type(value), "__qualname__", "object")
+    if home is not None and source_file(value) == home:
+        return str(name)
+    module = getattr(value, "__module__", None) or getattr(type(value), "__module__", "?")
+    return f"{module}:{name}"
+
+
+def fingerprint(value: Any) -> str:
+    """Return a short digest of the code of a function, method, class or callable object; empty for built-ins."""
+    target = unwrapped(value)
+    if not isinstance(target, type | FunctionType):
+        target = type(target)
+    file = source_file(target)
+    if file is None:
+        return ""
+    walk = _Walk(file)
+    walk.add(target)
+    return walk.digest()
+
+
+def unwrapped(value: Any) -> Any:
+    """Return the function below partials, methods and decorators that keep ``__wrapped__``."""
+    for _ in range(100):  # a wrapper that wraps itself must not hang the compiler
+        if isinstance(value, functools.partial):
+            value = value.func
+        elif isinstance(value, MethodType):
+            value = value.__func__
+        else:
+            inner = getattr(value, "__wrapped__", None)
+            if inner is None or isinstance(value, type):
+                return value
+            value = inner
+    return value
+
+
+def source_file(value: Any) -> str | None:
+    """Return the file that defines a Python function or class; None for built-ins."""
+    code = getattr(value, "__code__", None)
+    if isinstance(code, CodeType):
+        return code.co_filename
+    kind = value if isinstance(value, type) else type(value)
+    for member in vars(kind).values():
+        code = getattr(_function_of(member), "__code__", None)
+        # dataclasses and named tuples have generated methods, whose file is not one
+        if isinstance(code, CodeType) and not code.co_filename.startswith("<"):
+            return code.co_filename
+    return None
+
+
+def _function_of(member: Any) -> Any:
+    if isinstance(member, staticmethod | classmethod):
+        return member.__func__
+    if isinstance(member, property):
+        return member.fget
+    if isinstance(member, functools.cached_property):
+        return member.func
+    return unwrapped(member)
+
+
+@dataclass
+class _Walk:
+    """Looks through everything one callable reaches in its file, each thing once."""
+
+    file: str
+    parts: list[str] = field(default_factory=list)
+    seen: set[int] = field(default_factory=set)
+    waiting: list[Any] = field(default_factory=list)
+
+    def add(self, value: Any) -> None:
+        if id(value) not in self.seen and len(self.seen) < _REACH_MAX:
+            self.seen.add(id(value))
+            self.waiting.append(value)
+
+    def digest(self) -> str:
+        while self.waiting:
+            value = self.waiting.pop(0)
+            if isinstance(value, type):
+                self._class(value)
+            else:
+                self._function(value)
+        return hashlib.sha256("\n".join(self.parts).encode("utf-8", "backslashreplace")).hexdigest()[:_DIGEST_CHARS]
+
+    def _function(self, function: FunctionType) -> None:
+        self.parts.append(f"def {function.__qualname__}")
+        self._values("defaults", [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()])
+        self._code(function.__code__, function.__globals__)
+        for cell in function.__closure__ or ():
+            try:
+                self._values("closure", [cell.cell_contents])
+            except ValueError:  # a name that is bound later
+                continue
+
+    def _class(self, kind: type) -> None:
+        self.parts.append(f"class {kind.__qualname__}({', '.join(base.__qualname__ for base in kind.__bases__)})")
+        for base in kind.__bases__:
+            self._name("base", base)
+        for name, member in sorted(vars(kind).items()):
+            inner = _function_of(member)
+            if isinstance(inner, FunctionType) and inner.__code__.co_filename == self.file:
+                self.add(inner)
+            elif not name.startswith("__"):
+                self._name(name, member)
+
+    def _code(self, code: CodeType, scope: dict[str, Any]) -> None:
+        self.parts.append(f"{code.co_name} {code.co_code.hex()} {code.co_varnames} {code.co_names}")
+        for constant in code.co_consts:
+            if isinstance(constant, CodeType):
+                self._code(constant, scope)
+            else:
+                self.parts.append(_constant(constant) or type(constant).__name__)
+        for name in code.co_names:
+            if name in scope:
+                self._name(name, scope[name])
+
+    def _name(self, name: str, value: Any) -> None:
+        """Note what a name means: a constant by value, code of the same file by its own code, else by its name."""
+        self._values(name, [value])
+
+    def _values(self, name: str, values: list[Any]) -> None:
+        for value in values:
+            target = unwrapped(value)
+            code_like = isinstance(target, type | FunctionType)
+            if code_like and source_file(target) == self.file:
+                self.parts.append(f"{name} -> {target.__qualname__}")
+                self.add(target)
+                continue
+            text = _constant(value)
+            self.parts.append(f"{name} = {text if text is not None else type(value).__qualname__}")
+
+
+def _constant(value: Any, depth: int = 0) -> str | None:
+    """Return a text of a plain value that is the same in every process; None for other objects."""
+    if isinstance(value, str | bytes) and len(value) > _TEXT_CHARS_MAX:
+        return f"{value[:_TEXT_CHARS_MAX]!r} of {len(value)}"
+    if type(value) in _CONSTANTS or value is Ellipsis:
+        return repr(value)
+    if depth > 8:
+        return None
+    items: list[str | None]
+    if type(value) in {tuple, list}:
+        items = [_constant(item, depth + 1) for item in value]
+    elif type(value) in {set, frozenset}:
+        items = sorted(str(_constant(item, depth + 1)) for item in value)
+    elif type(value) is dict:
+        items = [f"{_constant(key, depth + 1)}: {_constant(item, depth + 1)}" for key, item in value.items()]
+    else:
+        return None
+    return f"{type(value).__name__}[{', '.join(map(str, items))}]"
+
+
