@@ -1,0 +1,1 @@
+"""The runtime: supervisor, workers and the task process."""

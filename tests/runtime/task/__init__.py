@@ -1,0 +1,1 @@
+"""The task process: one attempt of one task."""
