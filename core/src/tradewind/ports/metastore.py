@@ -5,8 +5,9 @@ Theory of operation
 Truth is here. Writers compute a :class:`~tradewind.domain.records.Batch` from rows they read and ask
 :meth:`Metastore.commit` to write it. Each write carries a *guard*: the state and token the row had.
 If any guard fails the whole batch is refused as a value (:class:`LostRace`) and nothing is written; the
-writer reads again and decides again. So user actions, workers' reports and the scheduler need no
-locks between them and no order of arrival.
+writer reads again and decides again. A run row is guarded by its state and also by its ``clear_number``,
+which may stay or grow by one: what was decided before a person cleared the run loses. So user actions,
+workers' reports and the scheduler need no locks between them and no order of arrival.
 
 The scheduler passes its :class:`Term`; the commit then also fails (``StaleTermError``) unless that term is
 still the shard's newest. Its cached world is thereby fenced.
@@ -26,6 +27,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
+import msgspec
+
 from tradewind.domain.records import (
     AttemptRow,
     Batch,
@@ -40,12 +43,22 @@ from tradewind.domain.records import (
     Term,
 )
 from tradewind.domain.spec import DagSpec
+from tradewind.domain.states import RunState, TaskState
+
+DEFAULT_POOL_SLOTS = 128  # of the pool "default" in a new metastore
+
+
+class DagListing(msgspec.Struct, frozen=True, kw_only=True):
+    """A DAG with its newest run, as lists show it."""
+
+    dag: DagRow
+    last_run: RunRow | None = None
 
 
 class Metastore(Protocol):
     """Reads and guarded writes. See the module's theory of operation."""
 
-    # -- life ---------------------------------------------------------------------------------------------------------
+    # -- life --------------------------------------------------------------------------------------
     def clone(self) -> Metastore:
         """Return an adapter on the same database for use in another thread."""
         ...
@@ -58,13 +71,13 @@ class Metastore(Protocol):
         """Return database time, aware UTC. Leases compare this with itself only."""
         ...
 
-    # -- leadership ---------------------------------------------------------------------------------------------------
+    # -- leadership --------------------------------------------------------------------------------
     def acquire_term(self, shard: str, holder: str, lease_seconds: float) -> Term | None:
-        """Take the leadership if it is free, expired (database time) or already ``holder``'s; the number grows each time."""
+        """Take the leadership if it is free, expired (database time) or ``holder``'s; the number grows each time."""
         ...
 
     def renew_term(self, term: Term) -> bool:
-        """Extend the lease by ``term.lease_seconds`` from database time; False when the term is no longer the newest."""
+        """Extend the lease by ``term.lease_seconds`` from database time; False when a newer term exists."""
         ...
 
     def release_term(self, term: Term) -> None:
@@ -75,20 +88,25 @@ class Metastore(Protocol):
         """Return the newest term and its lease's end, or None when nobody ever led."""
         ...
 
-    # -- the one write ------------------------------------------------------------------------------------------------
+    # -- the one write -----------------------------------------------------------------------------
     def allocate_run_pks(self, count: int) -> range:
         """Reserve ``count`` run keys; never given again (gaps are fine)."""
         ...
 
     def commit(self, batch: Batch, *, term: Term | None = None) -> CommitResult:
-        """Write the whole batch or nothing. ``StaleTermError`` if ``term`` is given and no longer the newest."""
+        """Write the whole batch or nothing. ``StaleTermError`` if ``term`` is given and no longer the newest.
+
+        ``Committed.last_event_id`` is that of the batch's last event, 0 when it has none. An event without a
+        time gets database time. Only a running instance keeps a lease. New rows of a run or DAG that is gone
+        make the race lost by that run or DAG. An attempt archived twice is replaced.
+        """
         ...
 
     def heartbeat(self, beats: Sequence[tuple[int, int]], lease_seconds: float) -> list[tuple[int, int]]:
         """Extend the leases of running attempts given as (instance id, token); return those refused (stale)."""
         ...
 
-    # -- reads of the scheduler -----------------------------------------------------------------------------------------
+    # -- reads of the scheduler --------------------------------------------------------------------
     def active_runs(self) -> list[RunSnapshot]:
         """Return every run in an active state, each read consistently."""
         ...
@@ -149,14 +167,16 @@ class Metastore(Protocol):
         """Return all pools; ``default`` always exists."""
         ...
 
-    # -- DAG files (dagbag/sync) ----------------------------------------------------------------------------------------
+    # -- DAG files (dagbag/sync) -------------------------------------------------------------------
     def save_file(
         self, file: str, source: bytes, specs: Sequence[tuple[DagSpec, str]], *, now: datetime
     ) -> list[tuple[str, int, bool]]:
         """Store the DAGs (spec, hash) of a file that parsed; return (dag_id, version id, whether it is new).
 
         A version is new only when its hash differs from the current one. Clears the file's import error.
-        DAGs the file no longer defines are marked missing. ``ConflictError`` if another file owns a dag_id.
+        An unchanged version of a file whose text changed gets the new text (event ``dag.source``). DAGs the
+        file no longer defines are marked missing. ``ConflictError`` if another file owns a dag_id: one that is
+        neither missing nor retired.
         """
         ...
 
@@ -186,7 +206,7 @@ class Metastore(Protocol):
         """Return file -> SHA-256 of the text its current versions came from."""
         ...
 
-    # -- data of tasks (runtime API) --------------------------------------------------------------------------------------
+    # -- data of tasks (runtime API) ---------------------------------------------------------------
     def xcoms(
         self, run_pk: int, task_id: str, key: str | None = None, map_index: MapIndex | None = None
     ) -> list[tuple[MapIndex, str, str, str | None]]:
@@ -200,7 +220,7 @@ class Metastore(Protocol):
     def set_task_state(
         self, run_pk: int, task_id: str, map_index: MapIndex, values: Mapping[str, str | None]
     ) -> None:
-        """Set keys of that store; None deletes."""
+        """Set keys of that store; None deletes. ``NotFoundError`` when the run is gone."""
         ...
 
     def set_rendered(self, instance_id: int, token: int, fields: Mapping[str, str]) -> None:
@@ -235,7 +255,7 @@ class Metastore(Protocol):
         """Return (key, stored value, encrypted?, description)."""
         ...
 
-    def set_variable(self, key: str, value: bytes, encrypted: bool, description: str, *, actor: str) -> None:
+    def set_variable(self, key: str, value: bytes, encrypted: bool, description: str, *, actor: str) -> None:  # noqa: FBT001 - stored as given
         """Create or replace a variable; audited without its value."""
         ...
 
@@ -251,7 +271,7 @@ class Metastore(Protocol):
         """Delete; False if there was none. ``ConflictError`` for ``default``."""
         ...
 
-    # -- components ---------------------------------------------------------------------------------------------------------
+    # -- components --------------------------------------------------------------------------------
     def beat_component(self, component: str, kind: str, host: str, pid: int, data: Mapping[str, Any]) -> None:
         """Record that a component (scheduler, worker …) made progress now (database time)."""
         ...
@@ -264,7 +284,7 @@ class Metastore(Protocol):
         """Remove a component that stopped cleanly."""
         ...
 
-    # -- reads for people (CLI, UI) ------------------------------------------------------------------------------------------
+    # -- reads for people (CLI, UI) ----------------------------------------------------------------
     def list_runs(
         self,
         *,
@@ -274,6 +294,34 @@ class Metastore(Protocol):
         before_pk: int | None = None,
     ) -> list[RunRow]:
         """Return runs, newest first."""
+        ...
+
+    def search_runs(self, text: str, *, dag_id: str | None = None, limit: int = 100) -> list[RunRow]:
+        """Return runs whose run_id starts with ``text``, newest first."""
+        ...
+
+    def find_instances(
+        self,
+        run_pk: int,
+        *,
+        states: Sequence[str] | None = None,
+        task_id: str | None = None,
+        limit: int = 1000,
+        after_id: int = 0,
+    ) -> list[InstanceRow]:
+        """Return instances of a run by id, filtered; ``after_id`` pages on."""
+        ...
+
+    def count_instances(self, run_pk: int) -> dict[TaskState, int]:
+        """Return how many instances of a run are in each state that occurs."""
+        ...
+
+    def count_active_runs(self) -> dict[str, dict[RunState, int]]:
+        """Return dag_id -> state -> number of active runs."""
+        ...
+
+    def dag_list(self) -> list[DagListing]:
+        """Return the DAGs that are not retired, by id, each with its newest run."""
         ...
 
     def attempts(self, instance_id: int) -> list[AttemptRow]:

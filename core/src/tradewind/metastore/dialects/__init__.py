@@ -1,0 +1,91 @@
+"""What differs between the databases, and nothing else: opening, locking, upserts, the meaning of errors.
+
+Statements are written once, with ``?`` for parameters; :meth:`Dialect.sql` puts in the driver's own mark.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import Any, Protocol
+
+from tradewind.errors import MetastoreError
+from tradewind.metastore.url import DatabaseUrl, Kind
+
+
+class Fault(Enum):
+    """What an error of the driver means for the transaction it ended."""
+
+    RETRY = "retry"  # deadlock, serialization, lock timeout: nothing was written, try again
+    INTEGRITY = "integrity"  # a unique or foreign key said no
+    LOST = "lost"  # the connection is gone
+    REFUSED = "refused"  # anything else: trying again will not help
+
+
+class Cursor(Protocol):
+    """The part of a DBAPI cursor that is used here."""
+
+    rowcount: int
+
+    def execute(self, sql: str, parameters: Any = ..., /) -> Any: ...
+    def executemany(self, sql: str, parameters: Any, /) -> Any: ...
+    def fetchall(self) -> Any: ...
+
+
+class Dialect(Protocol):
+    """One database and its driver."""
+
+    kind: Kind
+    now: str  # SQL expression: database time in microseconds, inside a transaction too
+    share_lock: str  # what ends a SELECT that must keep its rows from changing
+    update_lock: str  # what ends a SELECT that announces an update
+    begin_write: tuple[str, ...]
+    begin_read: tuple[str, ...]  # one snapshot for several statements
+    begin_migration: tuple[str, ...]  # a transaction beside which no other migration runs
+    wake: tuple[str, ...]  # statements that tell listeners of the database, inside the writing transaction
+    errors: tuple[type[Exception], ...]  # all that the driver raises
+
+    def open(self) -> Any:
+        """Return a new DBAPI connection in autocommit mode; raises what ``errors`` names, or MetastoreError."""
+        ...
+
+    def sql(self, text: str) -> str:
+        """Return a statement in the driver's own parameter style."""
+        ...
+
+    def upsert(self, table: str, key: Sequence[str], values: Sequence[str]) -> str:
+        """Return INSERT … that replaces ``values`` when a row with that ``key`` exists; ``?`` for all columns."""
+        ...
+
+    def bump(self, cursor: Cursor, name: str, count: int) -> tuple[int, int]:
+        """Raise a sequence by ``count``, keeping it locked; return (its new value, database time)."""
+        ...
+
+    def fault(self, error: Exception) -> Fault:
+        """Say what an error of the driver means."""
+        ...
+
+    def explain(self, error: Exception) -> MetastoreError:
+        """Return the error for people: what, where, what to do; never a password."""
+        ...
+
+
+def dialect_for(url: DatabaseUrl, *, create: bool = False) -> Dialect:
+    """Return the dialect of a URL; ``create`` lets SQLite make a file that does not exist.
+
+    ``ConfigError`` when the driver is not installed.
+    """
+    if url.kind == "sqlite":
+        from tradewind.metastore.dialects.sqlite import SqliteDialect
+
+        return SqliteDialect(url, create=create)
+    if url.kind == "postgresql":
+        from tradewind.metastore.dialects.postgres import PostgresDialect
+
+        return PostgresDialect(url)
+    from tradewind.metastore.dialects.mysql import MysqlDialect
+
+    return MysqlDialect(url)
+
+
+SCHEMA_HINT = "has no Tradewind tables or older ones: run `tradewind db migrate`"
