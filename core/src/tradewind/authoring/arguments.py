@@ -79,16 +79,17 @@ def check_arguments(
 def unknown_arguments(unknown: Iterable[str], known: Iterable[str]) -> str:
     """Return ``has no argument "retires". Did you mean retries?``, for the end of a message."""
     names = sorted(known)
-    parts = []
-    for name in unknown:
-        renamed = RENAMED.get(name)
-        if renamed in names:
-            parts.append(f'has no argument "{name}": it is called {renamed} here.')
-            continue
-        close = nearest(name, names)
-        advice = f"Did you mean {close}?" if close else f"Accepted: {', '.join(names)}."
-        parts.append(f'has no argument "{name}". {advice}')
-    return " It also ".join(parts)
+    return " It also ".join(f'has no argument "{name}". {advice(name, names)}' for name in unknown)
+
+
+def advice(name: str, known: Iterable[str]) -> str:
+    """Return what an author who wrote ``name`` may have meant: ``Did you mean retries?``."""
+    names = sorted(known)
+    renamed = RENAMED.get(name)
+    if renamed in names:
+        return f"It is called {renamed} here."
+    close = nearest(name, names)
+    return f"Did you mean {close}?" if close else f"Accepted: {', '.join(names)}."
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tradewind.authoring.place import author_place
+from tradewind.domain.timetable import parse_schedule
 from tradewind.domain.timetable.spec import AssetOrTimeSpec, AssetSpec, TimeSpec
 from tradewind.errors import ArgumentError, ScheduleError
 
@@ -88,20 +89,22 @@ class AssetOrTime:
 
     def to_spec(self, timezone: str = "UTC") -> AssetOrTimeSpec:
         """Return the stored form; raises ScheduleError when ``schedule`` is not a time schedule."""
-        from tradewind.domain.timetable import parse_schedule  # the cron reader costs more than a DAG may need
-
         time = parse_schedule(self.schedule, timezone=timezone)
         if time is None or isinstance(time, AssetSpec | AssetOrTimeSpec):
-            raise ScheduleError("AssetOrTime(assets, schedule) needs a time schedule, such as a cron, as its second.")
+            raise ScheduleError(
+                "AssetOrTime(assets, schedule) needs a time schedule, such as a cron, as its second."
+            )
         chosen: TimeSpec = time
         return AssetOrTimeSpec(self.assets.to_expr(), chosen)
 
 
-def _join(kind: type[AssetAll] | type[AssetAny], left: AssetExpression, right: Any) -> AssetExpression:
+def _join(kind: type[AssetAll | AssetAny], left: AssetExpression, right: Any) -> AssetExpression:
     if not isinstance(right, AssetExpression):
         place = author_place()
         raise ArgumentError(
-            f"& and | join assets, not {type(right).__name__} ({right!r:.60}).", file=place.file, line=place.line
+            f"& and | join assets, not {type(right).__name__} ({right!r:.60}).",
+            file=place.file,
+            line=place.line,
         )
     # a & b & c is one level, so that how it was typed does not change the stored form
     left_parts = left.parts if isinstance(left, kind) else (left,)

@@ -30,7 +30,7 @@ class PythonOperator(ActionOperator):
         op_kwargs: Mapping[str, Any] | None = None,
         **kwargs: Unpack[TaskOptions],
     ) -> None:
-        super().__init__(**kwargs)  # type: ignore[misc]  # task_id is among kwargs
+        super().__init__(**kwargs)
         if not callable(python_callable):
             raise ArgumentError(
                 f'python_callable of task "{self.task_id}" is {type(python_callable).__name__} '
@@ -69,8 +69,9 @@ def context_arguments(
     for number, parameter in enumerate(parameters):
         if parameter.kind is inspect.Parameter.VAR_KEYWORD:
             named = {other.name for other in parameters}
+            names_there = set(context)
             names = [name for name in TEMPLATE_NAMES if name not in given and name not in named]
-            filled.update({name: context[name] for name in names if name in context})  # type: ignore[operator]
+            filled.update({name: context[name] for name in names if name in names_there})
         elif takes_from_context(parameter) and number >= positional and parameter.name not in given:
             whole = parameter.name in WHOLE_CONTEXT_NAMES
             filled[parameter.name] = context if whole else context[parameter.name]
@@ -80,7 +81,9 @@ def context_arguments(
 def takes_from_context(parameter: inspect.Parameter) -> bool:
     """Whether a parameter is filled from the context when its caller gives nothing."""
     by_name = parameter.kind in {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}
-    return by_name and parameter.name in CONTEXT_NAMES and parameter.default in {inspect.Parameter.empty, None}
+    return (
+        by_name and parameter.name in CONTEXT_NAMES and parameter.default in {inspect.Parameter.empty, None}
+    )
 
 
 def parameters_of(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:

@@ -53,7 +53,9 @@ def _steps(items: tuple[Any, ...]) -> list[tuple[tuple[Any, Label | None], Any]]
             labels[len(plain)] = item
         else:
             plain.append(item)
-    return [((one, labels.get(number)), other) for number, (one, other) in enumerate(pairwise(plain), start=1)]
+    return [
+        ((one, labels.get(number)), other) for number, (one, other) in enumerate(pairwise(plain), start=1)
+    ]
 
 
 def _link(upstream: tuple[Any, Label | None], downstream: Any) -> None:

@@ -8,7 +8,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import Token
 from datetime import datetime, timedelta
-from typing import Any, Literal, cast
+from typing import Any, Literal, Self, cast
 
 from tradewind.authoring.arguments import check_arguments, nearest
 from tradewind.authoring.edges import task_edges
@@ -96,7 +96,8 @@ class DAG(Structure):
         self.tags = as_tuple(tags)
         self.owner = owner
         self.params: dict[str, Param] = {
-            name: value if isinstance(value, Param) else Param(value) for name, value in (params or {}).items()
+            name: value if isinstance(value, Param) else Param(value)
+            for name, value in (params or {}).items()
         }
         self.default_args = dict(default_args or {})
         self.on_success: tuple[Callable[..., Any], ...] = as_tuple(on_success)
@@ -143,13 +144,15 @@ class DAG(Structure):
             return self.task_nodes[task_id]
         except KeyError:
             close = nearest(task_id, self.task_nodes)
-            advice = f"Did you mean {close}?" if close else f"Its tasks: {', '.join(list(self.task_nodes)[:20])}."
+            advice = (
+                f"Did you mean {close}?" if close else f"Its tasks: {', '.join(list(self.task_nodes)[:20])}."
+            )
             raise UnknownReferenceError(f'DAG "{self.dag_id}" has no task "{task_id}". {advice}') from None
 
     def resolve_edges(self) -> Iterable[tuple[str, str]]:
         return task_edges(self)
 
-    def __enter__(self) -> DAG:
+    def __enter__(self) -> Self:
         self._tokens.append(enter(Scope(self)))
         return self
 
@@ -210,7 +213,9 @@ class DagFunction:
         try:
             given = inspect.signature(self.function).bind_partial(*args, **kwargs).arguments
         except TypeError as error:
-            raise ArgumentError(f"{self.function.__name__}(): {error}.", file=place.file, line=place.line) from None
+            raise ArgumentError(
+                f"{self.function.__name__}(): {error}.", file=place.file, line=place.line
+            ) from None
         made = DAG(**self._arguments({name: _param(name, parameters[name], given) for name in parameters}))
         with made:
             self.function(**{name: DagParam(name) for name in parameters})

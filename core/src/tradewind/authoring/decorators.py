@@ -59,11 +59,11 @@ class DecoratedTask:
         op_args, op_kwargs = self._bound(args, kwargs, place)
         home, arguments = self._complete(place)
         arguments |= {"op_args": op_args, "op_kwargs": op_kwargs}
-        operator: Operator = build_operator(self.operator_class, arguments, place)
+        operator = build_operator(self.operator_class, arguments, place)
         operator.guards = self.guards
         if home[0] is not None:
             operator._join(home[0], home[1], place)  # noqa: SLF001 - a decorator makes operators as their class does
-        return self._with_role(operator).output
+        return XComRef(self._with_role(operator))
 
     def override(self, **options: Any) -> DecoratedTask:
         """Return the same function with other task options: ``load.override(task_id="load_eu", retries=3)``."""
@@ -104,7 +104,7 @@ class DecoratedTask:
             guards=self.guards,
             **expansion,
         )
-        return self._with_role(mapped.join(home, place)).output
+        return XComRef(self._with_role(mapped.join(home, place)))
 
     def _complete(self, place: Place) -> tuple[Home, dict[str, Any]]:
         """Return the task's home, and its operator's arguments but for those of the function."""
@@ -128,7 +128,9 @@ class DecoratedTask:
             arguments["doc"] = inspect.cleandoc(self.function.__doc__)
         return (dag, group), arguments
 
-    def _bound(self, args: tuple[Any, ...], kwargs: dict[str, Any], place: Place) -> tuple[list[Any], dict[str, Any]]:
+    def _bound(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], place: Place
+    ) -> tuple[list[Any], dict[str, Any]]:
         """Return the call's arguments, by name as far as the function has names for them."""
         try:
             signature = inspect.signature(self.function)
@@ -161,7 +163,9 @@ class DecoratedTask:
         where = self._name if what == "call" else f"{self._name}.{what}"
         text = f"{where} {unknown_arguments(unknown, parameters)}"
         if options:
-            text += f" {', '.join(options)} is an option of the task: {self._name}.override({options[0]}=…)(…)."
+            text += (
+                f" {', '.join(options)} is an option of the task: {self._name}.override({options[0]}=…)(…)."
+            )
         raise ArgumentError(text, file=place.file, line=place.line)
 
     def _check_complete(self, given: Mapping[str, Any], place: Place) -> None:
@@ -207,13 +211,21 @@ class TaskDecorator:
         """Make ``function`` a task, or return a decorator that does."""
         place = author_place()
         operator_class = self.variants.load(self._variant)
-        check_decorator_options(f"@task.{self._variant}".removesuffix(".python"), operator_class, options, place)
+        check_decorator_options(
+            f"@task.{self._variant}".removesuffix(".python"), operator_class, options, place
+        )
         if function is None:
             return lambda decorated: self._decorate(decorated, operator_class, options, place)
         return self._decorate(function, operator_class, options, place)
 
-    def _decorate(self, function: Any, operator_class: type, options: dict[str, Any], place: Place) -> DecoratedTask:
-        if isinstance(function, DecoratedTask) or not callable(function) or isinstance(function, type | Operator):
+    def _decorate(
+        self, function: Any, operator_class: type, options: dict[str, Any], place: Place
+    ) -> DecoratedTask:
+        if (
+            isinstance(function, DecoratedTask)
+            or not callable(function)
+            or isinstance(function, type | Operator)
+        ):
             raise ArgumentError(
                 f"@task decorates a function, not {type(function).__name__} ({function!r:.60}).",
                 file=place.file,
@@ -247,7 +259,9 @@ def _guarding(guard: Guard, name: str, place: Place) -> Callable[[DecoratedTask]
     def decorate(decorated: DecoratedTask) -> DecoratedTask:
         if not isinstance(decorated, DecoratedTask):
             raise ArgumentError(
-                f"@task.{name}(…) stands above @task, on a decorated function.", file=place.file, line=place.line
+                f"@task.{name}(…) stands above @task, on a decorated function.",
+                file=place.file,
+                line=place.line,
             )
         copy = decorated._copy(decorated.options)  # noqa: SLF001 - the same module
         copy.guards = (guard, *decorated.guards)
@@ -276,13 +290,17 @@ def _with_role(role: Mapping[str, Any], function: Any, options: dict[str, Any], 
     if function is None:
         return lambda decorated: _with_role(role, decorated, options, place)
     decorated = function if isinstance(function, DecoratedTask) else task(function)
-    check_decorator_options("@setup" if "setup" in role else "@teardown", decorated.operator_class, options, place)
+    check_decorator_options(
+        "@setup" if "setup" in role else "@teardown", decorated.operator_class, options, place
+    )
     copy = decorated._copy({**decorated.options, **options})  # noqa: SLF001 - the same module
     copy.role = role
     return copy
 
 
-def check_decorator_options(what: str, operator_class: type, options: Mapping[str, Any], place: Place) -> None:
+def check_decorator_options(
+    what: str, operator_class: type, options: Mapping[str, Any], place: Place
+) -> None:
     """Raise ArgumentError for an option that the operator does not accept."""
     accepted = accepted_arguments(operator_class, Operator).every - _CALL_ARGUMENTS
     check_arguments(what, options, accepted, (), place)

@@ -83,7 +83,9 @@ class _Resolver:
         return found
 
     def _pairs(self, upstream: Node, downstream: Node) -> Iterator[tuple[Node, Node]]:
-        below = self.first.get(downstream, [downstream]) if isinstance(downstream, GroupNode) else [downstream]
+        below = (
+            self.first.get(downstream, [downstream]) if isinstance(downstream, GroupNode) else [downstream]
+        )
         for above in self.last.get(upstream, []) if isinstance(upstream, GroupNode) else [upstream]:
             for one in below:
                 yield above, one
@@ -94,7 +96,7 @@ class _Resolver:
         last = [task for node in members for task in self.last.get(node, [node])]
         self.first[group] = [task for task in first if isinstance(task, TaskNode) and task not in following]
         ends = [task for task in last if isinstance(task, TaskNode) and task not in followed]
-        self.last[group] = [task for task in ends if not task.is_teardown] or ends
+        self.last[group] = [*([task for task in ends if not task.is_teardown] or ends)]
 
     def _levels(self) -> dict[Node | None, list[tuple[int, Node, Node, str | None]]]:
         """Return the edges by the innermost group that holds both ends."""

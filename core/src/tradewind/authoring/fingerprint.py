@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-
 from dataclasses import dataclass, field
 from types import CodeType, FunctionType, MethodType
 from typing import Any
@@ -17,11 +16,12 @@ from typing import Any
 _DIGEST_CHARS = 16
 _REACH_MAX = 2_000  # functions and classes looked through for one callable; more change nothing in practice
 _TEXT_CHARS_MAX = 100_000  # of a constant; longer ones count by their beginning and length
+_DEPTH_MAX = 8  # nesting of a constant; deeper ones are data that code makes
 _CONSTANTS = (str, bytes, int, float, complex, bool, type(None))
 
 
 def qualified_name(value: Any, home: str | None = None) -> str:
-    """Return ``module:name``; without the module for what ``home``, the DAG file, defines (its module has no one name)."""
+    """Return ``module:name``, or the name alone for what ``home``, the DAG file, defines: its module's name varies."""
     value = unwrapped(value)
     name = getattr(value, "__qualname__", None) or getattr(type(value), "__qualname__", "object")
     if home is not None and source_file(value) == home:
@@ -103,7 +103,9 @@ class _Walk:
                 self._class(value)
             else:
                 self._function(value)
-        return hashlib.sha256("\n".join(self.parts).encode("utf-8", "backslashreplace")).hexdigest()[:_DIGEST_CHARS]
+        return hashlib.sha256("\n".join(self.parts).encode("utf-8", "backslashreplace")).hexdigest()[
+            :_DIGEST_CHARS
+        ]
 
     def _function(self, function: FunctionType) -> None:
         self.parts.append(f"def {function.__qualname__}")
@@ -116,7 +118,9 @@ class _Walk:
                 continue
 
     def _class(self, kind: type) -> None:
-        self.parts.append(f"class {kind.__qualname__}({', '.join(base.__qualname__ for base in kind.__bases__)})")
+        self.parts.append(
+            f"class {kind.__qualname__}({', '.join(base.__qualname__ for base in kind.__bases__)})"
+        )
         for base in kind.__bases__:
             self._name("base", base)
         for name, member in sorted(vars(kind).items()):
@@ -159,17 +163,15 @@ def _constant(value: Any, depth: int = 0) -> str | None:
         return f"{value[:_TEXT_CHARS_MAX]!r} of {len(value)}"
     if type(value) in _CONSTANTS or value is Ellipsis:
         return repr(value)
-    if depth > 8:
+    if depth > _DEPTH_MAX:
         return None
     items: list[str | None]
     if type(value) in {tuple, list}:
         items = [_constant(item, depth + 1) for item in value]
     elif type(value) in {set, frozenset}:
-        items = sorted(str(_constant(item, depth + 1)) for item in value)
+        items = [*sorted(str(_constant(item, depth + 1)) for item in value)]
     elif type(value) is dict:
         items = [f"{_constant(key, depth + 1)}: {_constant(item, depth + 1)}" for key, item in value.items()]
     else:
         return None
     return f"{type(value).__name__}[{', '.join(map(str, items))}]"
-
-

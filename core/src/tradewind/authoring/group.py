@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextvars import Token
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 from tradewind.authoring.graph import GroupNode, Structure, connect
 from tradewind.authoring.place import Place, author_place
@@ -15,7 +15,9 @@ from tradewind.errors import ArgumentError
 
 
 class TaskGroup(GroupNode):
-    """A group of tasks::
+    """A group of tasks.
+
+    ::
 
         with TaskGroup("load") as load:
             ...
@@ -47,7 +49,9 @@ class TaskGroup(GroupNode):
         self.group = group
         self.dag = group.dag if group is not None else dag or scope.dag
         self.prefix_group_id = prefix_group_id
-        self.group_id = group.child_id(group_id) if group is not None and isinstance(group_id, str) else group_id
+        self.group_id = (
+            group.child_id(group_id) if group is not None and isinstance(group_id, str) else group_id
+        )
         self.default_args = MappingProxyType(dict(default_args or {}))
         self.retries = retries
         self.doc = doc
@@ -72,7 +76,7 @@ class TaskGroup(GroupNode):
         """What a mapped group is expanded over: the dict of ``expand_kwargs``, or ``expand_kwargs_input``."""
         return dict(self.expand_kwargs) if self.expand_kwargs_input is None else self.expand_kwargs_input
 
-    def __enter__(self) -> TaskGroup:
+    def __enter__(self) -> Self:
         scope = current_scope()
         self._tokens.append(enter(Scope(self.dag, self, scope.made)))
         return self

@@ -62,7 +62,8 @@ class DecoratedGroup:
         """Run everything inside once per element of the cross product; index i depends only on index i."""
         place = author_place()
         self._check_names("expand", mapped, place)
-        check_expand(self._name, mapped, frozenset(parameters_of(self.function)) | frozenset(mapped), self.shared, place)
+        names = frozenset(parameters_of(self.function)) | frozenset(mapped)
+        check_expand(self._name, mapped, names, self.shared, place)
         return self._mapped(list(mapped), place, expand_kwargs=mapped)
 
     def expand_kwargs(self, source: Any) -> Any:

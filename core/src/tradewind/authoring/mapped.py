@@ -76,7 +76,11 @@ class MappedOperator(Task):
         It has the task's id, DAG, group and guards. Raises ArgumentError when ``kwargs`` has names that the operator
         does not accept, or that ``partial`` gave already.
         """
-        fixed = self.partial_kwargs if self.argument_field is None else self.partial_kwargs.get(self.argument_field, {})
+        fixed = (
+            self.partial_kwargs
+            if self.argument_field is None
+            else self.partial_kwargs.get(self.argument_field, {})
+        )
         doubled = [name for name in kwargs if name in fixed]
         if doubled:
             raise ArgumentError(
@@ -93,7 +97,11 @@ class MappedOperator(Task):
         with detached():
             operator = self._build(self.operator_class, arguments, self.place)
         operator.dag, operator.group = self.dag, self.group
-        operator.is_setup, operator.is_teardown, operator.setups = self.is_setup, self.is_teardown, self.setups
+        operator.is_setup, operator.is_teardown, operator.setups = (
+            self.is_setup,
+            self.is_teardown,
+            self.setups,
+        )
         operator.on_failure_fail_dagrun = self.on_failure_fail_dagrun
         operator.trigger_rule = self.trigger_rule
         operator.guards = self.guards
@@ -137,7 +145,9 @@ class OperatorPartial:
         missing = [name for name in self._accepted.required if name not in mapped and name not in self.kwargs]
         if missing:
             raise ArgumentError(
-                f"{what} needs {', '.join(missing)}: give it to partial() or expand().", file=place.file, line=place.line
+                f"{what} needs {', '.join(missing)}: give it to partial() or expand().",
+                file=place.file,
+                line=place.line,
             )
         return self._make(place, expand_kwargs=mapped)
 
@@ -201,7 +211,8 @@ def not_mappable(name: str, value: Any) -> str:
     if isinstance(value, Ref | list | tuple | Mapping | range):
         return ""
     if isinstance(value, str | bytes):
-        return f"expand({name}={value!r:.40}) maps over a {type(value).__name__}. Give a list: {name}=[{value!r:.40}]."
+        kind = type(value).__name__
+        return f"expand({name}={value!r:.40}) maps over a {kind}. Give a list: {name}=[{value!r:.40}]."
     if isinstance(value, set | frozenset):
         return f"expand({name}=…) maps over a set, which has no order. Give a list: {name}=sorted(…)."
     return (

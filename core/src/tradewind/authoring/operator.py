@@ -73,11 +73,11 @@ def check_call(cls: type, given: Mapping[str, Any], place: Place) -> None:
 def make_operator(cls: type, arguments: Mapping[str, Any], place: Place) -> Any:
     """Make an operator outside every DAG, with ``task_id`` as its full id; errors carry the author's line."""
     own = accepted_arguments(cls, Operator).own
-    task = cls.__new__(cls)
+    task: Any = object.__new__(cls)
     task.place = place
     task.given = {name: value for name, value in arguments.items() if name in own}
     try:
-        task.__init__(**arguments)  # type: ignore[misc]
+        task.__init__(**arguments)
     except AuthorError as error:
         if error.file is None:
             error.file, error.line = place.file, place.line
@@ -104,7 +104,9 @@ def build_operator(cls: type, arguments: Mapping[str, Any], place: Place) -> Any
 
 
 class Operator(Task, metaclass=OperatorType):
-    """What a task does. Subclass it with a plain ``__init__``::
+    """What a task does.
+
+    Subclass it with a plain ``__init__``::
 
         class Copy(TransferOperator):
             template_fields = ("source", "target")
@@ -125,12 +127,12 @@ class Operator(Task, metaclass=OperatorType):
     # Conditions of @task.skip_if and @task.run_if: (run when the condition is …, condition, message)
     guards: tuple[tuple[bool, Any, str | None], ...] = ()
 
-    def __init__(self, *, task_id: str, **options: Unpack[TaskOptions]) -> None:
-        self.task_id = task_id
-        self._set_options(options)
+    def __init__(self, **options: Unpack[TaskOptions]) -> None:
+        self.task_id = options.get("task_id", "")
+        self._set_options({name: value for name, value in options.items() if name != "task_id"})
 
     def pre_execute(self, context: Any) -> None:
-        """Called by the task process before ``execute``, with templates rendered; raises Skip when a guard says so."""
+        """Called by the task process before ``execute``, with templates rendered; raises Skip if a guard says so."""
         for run_when, condition, message in self.guards:
             if bool(condition(context)) is not run_when:
                 name = getattr(condition, "__name__", type(condition).__name__)
@@ -145,7 +147,7 @@ class Operator(Task, metaclass=OperatorType):
 
     @classmethod
     def partial(cls, *, task_id: str, **kwargs: Any) -> OperatorPartial:
-        """Give the arguments that all mapped instances share; ``.expand(…)`` or ``.expand_kwargs(…)`` gives the rest."""
+        """Give the arguments that all mapped instances share; ``.expand(…)`` or ``.expand_kwargs(…)`` follows."""
         place = author_place()
         dag, group = home_of_call(kwargs)
         complete = {**accepted_defaults(cls, dag, group), "task_id": task_id, **kwargs}
@@ -176,4 +178,3 @@ class SensorOperator(Operator):
     """
 
     operator_kind = "sensor"
-

@@ -8,17 +8,26 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from types import MappingProxyType
-from typing import Any, TypedDict
+from typing import Any, Required, TypedDict
 
 from tradewind.authoring.assets import Asset
-from tradewind.domain.spec import DEFAULT_POOL, RETRY_DELAY_SECONDS_DEFAULT, KeyedLimit, TriggerRule, WeightRule
+from tradewind.domain.spec import (
+    DEFAULT_POOL,
+    RETRY_DELAY_SECONDS_DEFAULT,
+    KeyedLimit,
+    TriggerRule,
+    WeightRule,
+)
 
 Callback = Callable[..., Any]
 
 
 class TaskOptions(TypedDict, total=False):
-    """Arguments of every task, besides ``task_id``."""
+    """Arguments of every task. ``dag`` and ``group`` place it elsewhere than in the open ``with`` block."""
 
+    task_id: Required[str]
+    dag: Any
+    group: Any
     owner: str | None
     retries: int
     retry_delay: timedelta | float
@@ -94,12 +103,12 @@ class TaskDefaults:
     display_name: str | None = None
 
 
-TASK_OPTION_NAMES = frozenset(TaskOptions.__annotations__)
+TASK_OPTION_NAMES = frozenset(TaskOptions.__annotations__) - {"task_id", "dag", "group"}
 CALLBACK_NAMES = ("on_success", "on_failure", "on_retry", "on_skipped")
 
 _TUPLES = frozenset({"retry_on", "no_retry_on", "limits", "inlets", "outlets", *CALLBACK_NAMES})
 _DURATIONS = frozenset({"retry_delay", "retry_delay_max", "execution_timeout"})
-_ENUMS: Mapping[str, type[TriggerRule] | type[WeightRule]] = MappingProxyType(
+_ENUMS: Mapping[str, type[TriggerRule | WeightRule]] = MappingProxyType(
     {"trigger_rule": TriggerRule, "weight_rule": WeightRule}
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from tradewind.authoring.place import author_place
 
@@ -55,7 +55,7 @@ class DagParam(str):
 
     name: str
 
-    def __new__(cls, name: str) -> DagParam:
+    def __new__(cls, name: str) -> Self:
         made = super().__new__(cls, f"{{{{ params.{name} }}}}")
         made.name = name
         return made

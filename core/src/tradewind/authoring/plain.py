@@ -62,7 +62,9 @@ class _View:
             raise NotPlainError(f"{path[:80]}… is nested more than {DEPTH_MAX} deep, or contains itself.")
         self.items += 1
         if self.items > ITEMS_MAX:
-            raise NotPlainError(f"{path[:80]} is part of an argument of more than {ITEMS_MAX:,} values. Read it in a task.")
+            raise NotPlainError(
+                f"{path[:80]} is in an argument of more than {ITEMS_MAX:,} values. Read them in a task."
+            )
         simple = _SIMPLE.get(type(value))
         if simple is not None:
             return simple(value, path)
@@ -90,7 +92,7 @@ class _View:
             return {TAG: "callable", "value": qualified_name(value, self.home), "code": fingerprint(value)}
         raise NotPlainError(
             f"{path} is {_article(type(value).__qualname__)} ({_shown(value)}), which cannot be stored with the DAG. "
-            "Give plain data (text, numbers, lists, dicts, dates, paths, dataclasses), or make the object inside the task."
+            "Give plain data (text, numbers, lists, dicts, dates, paths, dataclasses), or make it inside the task."
         )
 
     def _members(self, kind: str, value: Any, named: Mapping[str, Any], path: str, depth: int) -> Any:
@@ -151,8 +153,8 @@ class _View:
         """Refuse a thing that an author most likely did not mean to pass."""
         if isinstance(value, Node):
             raise NotPlainError(
-                f'{path} is the {value.node_kind} "{value.node_id}" itself. For its output give {value.node_id}.output; '
-                "for the order alone write a >> b."
+                f'{path} is the {value.node_kind} "{value.node_id}" itself. Give {value.node_id}.output for its '
+                "output; for the order alone write a >> b."
             )
         raise NotPlainError(f"{path} is the module {value.__name__}. Import it inside the task.")
 
@@ -168,7 +170,8 @@ class _View:
     def zipped(self, value: ZipRef, path: str, depth: int) -> Any:
         """Return references side by side."""
         sources = self.sequence(value.sources, path, depth)
-        return {TAG: "zip", "sources": sources, "fill": value.fill, "fill_value": self.of(value.fill_value, path, depth + 1)}
+        fill_value = self.of(value.fill_value, path, depth + 1)
+        return {TAG: "zip", "sources": sources, "fill": value.fill, "fill_value": fill_value}
 
     def concatenated(self, value: ConcatRef, path: str, depth: int) -> Any:
         """Return references one after the other."""
@@ -195,7 +198,7 @@ def _text(value: str, path: str) -> str:
     return str(value)
 
 
-def _integer(value: int, path: str) -> Any:
+def _integer(value: int, _path: str) -> Any:
     return int(value) if -_INT_MAX <= value <= _INT_MAX else {TAG: "int", "value": str(value)}
 
 
@@ -207,7 +210,9 @@ def _float(value: float, path: str) -> Any:
 
 def _binary(value: Any, path: str) -> Any:
     if len(value) > TEXT_CHARS_MAX:
-        raise NotPlainError(f"{path} has {len(value):,} bytes; at most {TEXT_CHARS_MAX:,}. Put them into a file.")
+        raise NotPlainError(
+            f"{path} has {len(value):,} bytes; at most {TEXT_CHARS_MAX:,}. Put them into a file."
+        )
     return {TAG: "bytes", "value": base64.b64encode(bytes(value)).decode("ascii")}
 
 

@@ -29,7 +29,9 @@ def step(function: Any = None, /, *, name: str | None = None) -> Any:
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         context = get_current_context()
-        return context.step(_step_name(name or function.__name__, args, kwargs), lambda: function(*args, **kwargs))
+        return context.step(
+            _step_name(name or function.__name__, args, kwargs), lambda: function(*args, **kwargs)
+        )
 
     stepped: Callable[..., Any] = call
     return stepped

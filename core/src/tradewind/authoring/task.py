@@ -27,7 +27,9 @@ class Task(TaskDefaults, TaskNode):
     operator_kind: ClassVar[OperatorKind] = "action"
     template_fields: ClassVar[tuple[str, ...]] = ()
     template_ext: ClassVar[tuple[str, ...]] = ()
-    does_nothing: ClassVar[bool] = False  # the scheduler ends such a task itself, unless it has callbacks or outlets
+    does_nothing: ClassVar[bool] = (
+        False  # the scheduler ends such a task itself, unless it has callbacks or outlets
+    )
     decides_branch: ClassVar[bool] = False  # its outcome names what to follow or skip
     start_deferred: dict[str, Any] | None = None  # trigger and arguments of a task that begins by waiting
 
@@ -96,7 +98,10 @@ class Task(TaskDefaults, TaskNode):
         does not fail the run unless ``on_failure_fail_dagrun``.
         """
         place = author_place()
-        if "trigger_rule" in self.options_given and self.trigger_rule is not TriggerRule.ALL_DONE_SETUP_SUCCESS:
+        if (
+            "trigger_rule" in self.options_given
+            and self.trigger_rule is not TriggerRule.ALL_DONE_SETUP_SUCCESS
+        ):
             raise ArgumentError(
                 f'Task "{self.task_id}" has the trigger rule {self.trigger_rule}; a teardown\'s rule is always '
                 "all_done_setup_success. Take trigger_rule= away.",
@@ -148,7 +153,7 @@ def _put_between(task: Task, made: list[Node], dag: Structure) -> None:
     """Connect the first tasks of a block to the setups, and the last ones to the teardown."""
     outer = _outermost(made)
     inside = set(made)
-    home = {node: _home(node, inside, outer) for node in made}
+    home = {node: _home(node, inside) for node in made}
     has_upstream, has_downstream = set(), set()
     for upstream, downstream in dag.edges:
         above, below = home.get(upstream), home.get(downstream)
@@ -164,7 +169,11 @@ def _put_between(task: Task, made: list[Node], dag: Structure) -> None:
 
 
 def _setups_of(teardown: Task, dag: Structure) -> list[Node]:
-    direct = [above for above, below in dag.edges if below is teardown and isinstance(above, Task) and above.is_setup]
+    direct = [
+        above
+        for above, below in dag.edges
+        if below is teardown and isinstance(above, Task) and above.is_setup
+    ]
     return list(dict.fromkeys([*teardown.setups, *direct]))
 
 
@@ -173,6 +182,6 @@ def _outermost(made: list[Node]) -> list[Node]:
     return [node for node in made if not any(group in inside for group in node.enclosing_groups())]
 
 
-def _home(node: Node, inside: set[Node], outer: list[Node]) -> Node:
+def _home(node: Node, inside: set[Node]) -> Node:
     around = [group for group in node.enclosing_groups() if group in inside]
     return around[-1] if around else node

@@ -36,7 +36,9 @@ class Variants:
         if taken is not None and taken != path:
             raise PluginError(f"@task.{name} is {taken} already; {path} needs another name.")
         if not name.isidentifier() or ":" not in path:
-            raise PluginError(f'A variant of @task has a name and "package.module:Class", not {name!r} and {path!r}.')
+            raise PluginError(
+                f'A variant of @task has a name and "package.module:Class", not {name!r} and {path!r}.'
+            )
         self._paths[name] = path
 
     def names(self) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 from tradewind.authoring.graph import Connectable, GroupNode, Node, TaskNode
 from tradewind.authoring.place import author_place
@@ -123,7 +123,7 @@ class XComRef(ListRef, Connectable):
         self.task.as_teardown(setups=setups, on_failure_fail_dagrun=on_failure_fail_dagrun)
         return self
 
-    def __enter__(self) -> XComRef:
+    def __enter__(self) -> Self:
         self.task.__enter__()
         return self
 
@@ -232,7 +232,9 @@ def find_refs(value: Any, depth: int = 0) -> Iterator[Ref]:
     elif is_dataclass(value) and not isinstance(value, type):
         for declared in fields(value):
             yield from find_refs(getattr(value, declared.name, None), depth + 1)
-    elif not isinstance(value, type | TaskNode) and isinstance(getattr(value, "template_fields", None), tuple | list):
+    elif not isinstance(value, type | TaskNode) and isinstance(
+        getattr(value, "template_fields", None), tuple | list
+    ):
         for name in value.template_fields:
             yield from find_refs(getattr(value, name, None), depth + 1)
 

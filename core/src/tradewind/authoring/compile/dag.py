@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path, PurePath
 
 import msgspec
@@ -22,7 +23,9 @@ from tradewind.domain.run_ids import check_task_id
 from tradewind.domain.spec import TASKS_PER_DAG_MAX, DagSpec, GroupSpec, TaskSpec
 from tradewind.errors import ArgumentError, CycleError
 
-SPEC_BYTES_MAX = 64 * 1024 * 1024  # of a stored DAG; it is read by scheduler, web server and every task's host
+SPEC_BYTES_MAX = (
+    64 * 1024 * 1024
+)  # of a stored DAG; it is read by scheduler, web server and every task's host
 _CYCLE_SHOWN_MAX = 12  # tasks of a cycle in its message
 
 __all__ = ["SPEC_BYTES_MAX", "compile_dag"]
@@ -39,8 +42,8 @@ def compile_dag(dag: DAG, *, folder: str | Path | None = None) -> tuple[DagSpec,
     if len(dag.task_nodes) > TASKS_PER_DAG_MAX:
         findings.error(
             ArgumentError,
-            f'DAG "{dag.dag_id}" has {len(dag.task_nodes):,} tasks; at most {TASKS_PER_DAG_MAX:,} are allowed. Make many '
-            "alike tasks one mapped task: some_task.expand(argument=[…]).",
+            f'DAG "{dag.dag_id}" has {len(dag.task_nodes):,} tasks; at most {TASKS_PER_DAG_MAX:,} are allowed. Make '
+            "many alike tasks one mapped task: some_task.expand(argument=[…]).",
             dag.place,
         )
         raise CompileErrors(str(dag.dag_id), findings.errors)
@@ -50,8 +53,8 @@ def compile_dag(dag: DAG, *, folder: str | Path | None = None) -> tuple[DagSpec,
     findings.errors += resolution.problems
     upstream = _upstream(resolution)
     tasks = TaskCompiler(dag, findings, upstream)
-    groups = tuple(spec for group in dag.groups.values() if (spec := _group(group, dag, tasks)) is not None)
-    compiled = {task.task_id: tasks.compile(task) for task in dag.tasks}
+    groups = tuple(made for group in dag.groups.values() if (made := _group(group, dag, tasks)) is not None)
+    compiled = {one.task_id: tasks.compile(one) for one in dag.tasks}
     ordered = _ordered(dag, upstream, resolution, findings)
     dag.warnings = findings.warnings
     if findings.errors:
@@ -60,9 +63,11 @@ def compile_dag(dag: DAG, *, folder: str | Path | None = None) -> tuple[DagSpec,
         dag_id=dag.dag_id,
         file=_relative(dag.file, folder),
         line=dag.line,
-        tasks=tuple(_with_length_keys(spec, tasks) for one in ordered if (spec := compiled[one]) is not None),
+        tasks=tuple(_with_length_keys(task, tasks) for one in ordered if (task := compiled[one]) is not None),
         groups=groups,
-        labels=tuple(sorted((up, down, text) for (up, down), text in resolution.edges.items() if text is not None)),
+        labels=tuple(
+            sorted((up, down, text) for (up, down), text in resolution.edges.items() if text is not None)
+        ),
         **header,
     )
     return spec, _hash(dag, spec, findings)
@@ -79,8 +84,8 @@ def _hash(dag: DAG, spec: DagSpec, findings: Findings) -> str:
     if size > SPEC_BYTES_MAX:
         findings.error(
             ArgumentError,
-            f'DAG "{dag.dag_id}" takes {size / 2**20:.0f} MiB to store; at most {SPEC_BYTES_MAX // 2**20} MiB are allowed. '
-            "Put large arguments into files and pass their paths.",
+            f'DAG "{dag.dag_id}" takes {size / 2**20:.0f} MiB to store; at most {SPEC_BYTES_MAX // 2**20} MiB are '
+            "allowed. Put large arguments into files and pass their paths.",
             dag.place,
         )
         _raise(dag, findings)
@@ -111,17 +116,23 @@ def _ordered(
     ordered, stuck = in_order(list(dag.task_nodes), upstream)
     for cycle in cycles(stuck, upstream) if stuck else ():
         closed = [*cycle, cycle[0]]
-        path = closed if len(closed) <= _CYCLE_SHOWN_MAX else [*closed[: _CYCLE_SHOWN_MAX - 2], "…", *closed[-2:]]
-        steps = list(zip(closed, closed[1:], strict=False))
-        through = list(dict.fromkeys(resolution.through[step] for step in steps if step in resolution.through))
+        path = (
+            closed
+            if len(closed) <= _CYCLE_SHOWN_MAX
+            else [*closed[: _CYCLE_SHOWN_MAX - 2], "…", *closed[-2:]]
+        )
+        steps = [step for step in pairwise(closed) if step in resolution.through]
+        through = list(dict.fromkeys(resolution.through[step] for step in steps))
         by_groups = f" The edges {', '.join(through)} are part of it." if through else ""
         places = [dag.task_nodes[task].place for task in cycle]
-        lines = ", ".join(f"{task} line {place.line}" for task, place in zip(cycle, places, strict=True) if place.line)
+        lines = ", ".join(
+            f"{task} line {place.line}" for task, place in zip(cycle, places, strict=True) if place.line
+        )
         shown_lines = f" ({lines})" if len(cycle) <= _CYCLE_SHOWN_MAX else ""
         findings.error(
             CycleError,
-            f'The tasks of DAG "{dag.dag_id}" wait for each other: {" >> ".join(path)}{shown_lines}.{by_groups} Take one of '
-            "the edges away.",
+            f'The tasks of DAG "{dag.dag_id}" wait for each other: {" >> ".join(path)}{shown_lines}.{by_groups} Take '
+            "one of the edges away.",
             places[0],
         )
     return ordered
@@ -139,9 +150,8 @@ def _group(group: TaskGroup, dag: DAG, tasks: TaskCompiler) -> GroupSpec | None:
     for argument, check in checks.items():
         wanted = check(getattr(group, argument))
         if wanted is not None:
-            findings.error(
-                ArgumentError, f"{what} has {argument}={shown(getattr(group, argument))}; it must be {wanted}.", group.place
-            )
+            text = f"{what} has {argument}={shown(getattr(group, argument))}; it must be {wanted}."
+            findings.error(ArgumentError, text, group.place)
     expand = None
     if group.mapped:
         expand = expand_spec(
@@ -180,5 +190,3 @@ def _relative(file: str | None, folder: str | Path | None) -> str:
         except ValueError:
             pass  # a DAG of another folder keeps its bare name
     return PurePath(file).name
-
-

@@ -53,7 +53,9 @@ def expand_spec(
         return None
     made = ExpandSpec(mode="product" if kwargs_input is None else "kwargs", inputs=tuple(stored))
     known = length(made, lambda _task, _key: None, limit=length_max)
-    too_long = next((n for _, one in stored if isinstance(one, LiteralInput) and (n := len(one.value)) > length_max), 0)
+    too_long = next(
+        (n for _, one in stored if isinstance(one, LiteralInput) and (n := len(one.value)) > length_max), 0
+    )
     if isinstance(known, Problem):
         findings.error(ArgumentError, f"{what}: {known}", place)
     elif too_long:
@@ -103,11 +105,13 @@ def _input(value: Any, path: str, home: str | None, depth: int) -> ExpandInput:
             return ConcatInput(sources=tuple(_input(one, path, home, depth + 1) for one in sources))
         case GroupItem(group=group, name=name):
             raise _Refused(
-                f'{path} maps over "{name}" of the mapped group "{group.group_id}", whose length is not known before the '
-                "group runs. Let a task of the group return the list, and map over that task's output."
+                f'{path} maps over "{name}" of the mapped group "{group.group_id}", whose length is not known before '
+                "the group runs. Let a task of the group return the list, and map over that task's output."
             )
         case Mapping():
-            pairs = [[key, item] for key, item in value.items()]  # keeps the order, which is the order of indices
+            pairs = [
+                [key, item] for key, item in value.items()
+            ]  # keeps the order, which is the order of indices
             return LiteralInput(value=plain(pairs, path=path, home=home))
         case list() | tuple() | range():
             return LiteralInput(value=plain(list(value), path=path, home=home))

@@ -21,7 +21,9 @@ class CompileErrors(AuthorError):
         if len(errors) == 1:
             text = shown[0]
         else:
-            lines = [f"  line {error.line or '?'}: {text}" for error, text in zip(errors, shown, strict=False)]
+            lines = [
+                f"  line {error.line or '?'}: {text}" for error, text in zip(errors, shown, strict=False)
+            ]
             text = "\n".join([f'DAG "{dag_id}" has {len(errors)} errors:', *lines, *shown[len(lines) :]])
         super().__init__(text, file=errors[0].file, line=errors[0].line)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from tradewind.authoring.arguments import accepted_arguments, unknown_arguments
+from tradewind.authoring.arguments import accepted_arguments, advice
 from tradewind.authoring.assets import AssetAll, AssetExpression
 from tradewind.authoring.compile.findings import Findings
 from tradewind.authoring.compile.options import (
@@ -37,6 +37,7 @@ from tradewind.domain.timetable import ScheduleSpec, parse_schedule
 from tradewind.domain.timetable.zones import check_zone, to_utc
 from tradewind.errors import ArgumentError, AuthorError, ParamError, ScheduleError
 
+_FAILS_IF = ("leaf_failed", "any_task_failed")
 _CHECKS: dict[str, Callable[[Any], str | None]] = {
     "description": text_or_none,
     "doc": text_or_none,
@@ -56,7 +57,6 @@ _CHECKS: dict[str, Callable[[Any], str | None]] = {
     "run_fails_if": lambda value: None if value in _FAILS_IF else "leaf_failed or any_task_failed",
     "tags": lambda value: next((wanted for tag in value if (wanted := name(tag))), None),
 }
-_FAILS_IF = ("leaf_failed", "any_task_failed")
 
 
 @dataclass(slots=True)
@@ -77,7 +77,9 @@ class HeaderCompiler:
         zone = self._timezone()
         start, end = self._instant("start_date", zone), self._instant("end_date", zone)
         if start is not None and end is not None and end < start:
-            self._error(f"end_date {dag.end_date} before start_date {dag.start_date}, so it never runs. Swap them")
+            self._error(
+                f"end_date {dag.end_date} before start_date {dag.start_date}, so it never runs. Swap them"
+            )
         schedule = self._schedule(zone, start)
         self._check_default_args()
         return {
@@ -95,12 +97,16 @@ class HeaderCompiler:
             "max_active_tasks_per_run": dag.max_active_tasks_per_run,
             "max_map_length": dag.max_map_length,
             "run_fails_if": dag.run_fails_if,
-            "run_timeout_seconds": seconds(dag.run_timeout) if isinstance(dag.run_timeout, timedelta) else None,
+            "run_timeout_seconds": seconds(dag.run_timeout)
+            if isinstance(dag.run_timeout, timedelta)
+            else None,
             "run_retries": dag.run_retries,
             "fail_fast": dag.fail_fast,
             "priority": dag.priority,
             "paused": dag.paused,
-            "tags": tuple(sorted(set(map(str, dag.tags)))),  # no order of their own: a set's is new in each process
+            "tags": tuple(
+                sorted(set(map(str, dag.tags)))
+            ),  # no order of their own: a set's is new in each process
             "owner": dag.owner,
             "params": self._params(schedule),
             "callbacks": tuple(one for one in ("on_success", "on_failure") if getattr(dag, one)),
@@ -137,19 +143,25 @@ class HeaderCompiler:
             return None
         if value.microsecond:
             self.findings.warn(
-                f'{argument} of DAG "{self.dag.dag_id}" is {value.isoformat()}, which looks like datetime.now(). A value '
-                "that is new each time the file is read makes a new version of the DAG each time. Give a fixed date.",
+                f'{argument} of DAG "{self.dag.dag_id}" is {value.isoformat()}, which looks like datetime.now(). A '
+                "value that is new each time the file is read makes a new version each time. Give a fixed date.",
                 self.dag.place,
             )
         try:
             return to_utc(zone, value) if value.tzinfo is None else value.astimezone(UTC)
         except (OverflowError, ValueError):
-            self._error(f"{argument}={shown(value)}, at the edge of the calendar. Give a date between the years 2 and 9998")
+            self._error(
+                f"{argument}={shown(value)}, at the edge of the calendar. Give one in the years 2 to 9998"
+            )
             return None
 
     def _schedule(self, zone: str, start: datetime | None) -> ScheduleSpec | None:
         value = self.dag.schedule
-        if isinstance(value, list | tuple) and value and all(isinstance(item, AssetExpression) for item in value):
+        if (
+            isinstance(value, list | tuple)
+            and value
+            and all(isinstance(item, AssetExpression) for item in value)
+        ):
             value = AssetAll(tuple(value)) if len(value) > 1 else value[0]
         try:
             return parse_schedule(value, timezone=zone, anchor=start)
@@ -166,7 +178,8 @@ class HeaderCompiler:
             return value
         window = parse_duration(value)
         if window is None or window <= timedelta(0):
-            self._error(f'catchup={shown(value)}; it must be True, False, or a window such as "5h" or timedelta(hours=5)')
+            wanted = 'True, False, or a window such as "5h" or timedelta(hours=5)'
+            self._error(f"catchup={shown(value)}; it must be {wanted}")
             return False
         return window.total_seconds()
 
@@ -187,9 +200,11 @@ class HeaderCompiler:
             for group in self.dag.groups.values()
         ]
         for what, default_args, place in owners:
-            unknown = [str(one) for one in default_args if one not in accepted]
-            if unknown:
-                self.findings.error(ArgumentError, f"{what}: no task {unknown_arguments(unknown, accepted)}", place)
+            for unknown in (str(one) for one in default_args if one not in accepted):
+                text = (
+                    f'{what} has "{unknown}", which no task of the DAG accepts. {advice(unknown, accepted)}'
+                )
+                self.findings.error(ArgumentError, text, place)
 
     def _params(self, schedule: ScheduleSpec | None) -> tuple[ParamSpec, ...]:
         specs = []
@@ -240,12 +255,10 @@ def _json(value: Any, path: str) -> Any:
         if isinstance(one, dict):
             if "__tw__" in one:
                 raise NotPlainError(
-                    f"{path} holds a {one['__tw__']}; params are JSON, because people and programs give them. Use text, "
-                    'numbers, booleans, lists and dicts; for a date: Param("2026-01-01", type="string", format="date")'
+                    f"{path} holds a {one['__tw__']}; params are JSON, because people and programs give them. Use "
+                    'text, numbers, booleans, lists, dicts; a date is Param("2026-01-01", type="string", format="date")'
                 )
             waiting.extend(one.values())
         elif isinstance(one, list):
             waiting.extend(one)
     return view
-
-

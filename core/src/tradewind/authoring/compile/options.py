@@ -18,6 +18,7 @@ RETRIES_MAX = 1_000  # more is a wait, and belongs into a sensor
 PRIORITY_MAX = 2**31 - 1  # the column's width; sums over a graph are clamped to it too
 TEXT_CHARS_MAX = 100_000  # of a doc, description or template
 NAME_CHARS_MAX = 250  # of a pool, queue, executor, owner or tag: indexed columns
+_SHOWN_CHARS_MAX = 60
 
 # Says whether a value is allowed, and if not what is.
 Check = Callable[[Any], str | None]
@@ -49,7 +50,11 @@ def number(low: float, high: float = math.inf) -> Check:
 
 def duration(*, zero: bool, none: bool) -> Check:
     """Accept timedeltas; ``zero`` whether 0 is allowed."""
-    wanted = "a timedelta or seconds, " + ("not negative" if zero else "more than 0") + (", or None" if none else "")
+    wanted = (
+        "a timedelta or seconds, "
+        + ("not negative" if zero else "more than 0")
+        + (", or None" if none else "")
+    )
 
     def check(value: Any) -> str | None:
         if none and value is None:
@@ -154,4 +159,4 @@ TASK_CHECKS: Mapping[str, Check] = MappingProxyType(
 def shown(value: Any) -> str:
     """Return a value for a message, cut short."""
     text = repr(str(value)) if isinstance(value, Enum) else repr(value)
-    return text if len(text) <= 60 else f"{text[:60]}…"
+    return text if len(text) <= _SHOWN_CHARS_MAX else f"{text[:_SHOWN_CHARS_MAX]}…"

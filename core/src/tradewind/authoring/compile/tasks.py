@@ -13,7 +13,6 @@ from tradewind.authoring.compile.expansion import expand_spec, references
 from tradewind.authoring.compile.findings import Findings
 from tradewind.authoring.compile.options import TASK_CHECKS, shown
 from tradewind.authoring.dag import DAG
-from tradewind.authoring.fingerprint import fingerprint, qualified_name
 from tradewind.authoring.group import TaskGroup
 from tradewind.authoring.mapped import MappedOperator
 from tradewind.authoring.options import CALLBACK_NAMES
@@ -71,7 +70,8 @@ class TaskCompiler:
             wanted = None if check is None else check(value)
             if wanted is not None:
                 value = value[0] if isinstance(value, tuple) and len(value) == 1 else value
-                self._error(ArgumentError, f'Task "{task.task_id}" has {name}={shown(value)}; it must be {wanted}.', task)
+                text = f'Task "{task.task_id}" has {name}={shown(value)}; it must be {wanted}.'
+                self._error(ArgumentError, text, task)
 
     def _check_rule(self, task: Task) -> None:
         rule = task.trigger_rule
@@ -209,7 +209,10 @@ class TaskCompiler:
             is_teardown=task.is_teardown,
             setups=setups,
             on_failure_fail_dagrun=task.on_failure_fail_dagrun,
-            empty=kind.does_nothing and not callbacks and not task.outlets and not getattr(task, "guards", ()),
+            empty=kind.does_nothing
+            and not callbacks
+            and not task.outlets
+            and not getattr(task, "guards", ()),
             at_most_once=task.at_most_once,
             decides_branch=kind.decides_branch,
             start_deferred=task.start_deferred,
