@@ -1,0 +1,198 @@
+"""What workers say between two decisions: kept until it is committed and answered.
+
+Claims and reports change rows, so they are applied to the world, and answered only after the commit. If the commit
+loses a race they are applied again to the reloaded runs. Beats and questions change no decision and are answered
+from the metastore at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from tradewind.domain.leases import LEASE_SECONDS, ReportVerdict, judge_ended
+from tradewind.domain.records import InstanceRow, RunRow, run_pk_of
+from tradewind.domain.states import TaskState
+from tradewind.domain.world import Claim, World
+from tradewind.ports.executor import ApiCall, CapacityChanged, Executor, ExecutorSignal, Gone, LaunchFailed
+from tradewind.ports.metastore import Metastore
+from tradewind.ports.runtime_api import (
+    Beat,
+    BeatReply,
+    ClaimReply,
+    ClaimRequest,
+    DataReply,
+    DataRequest,
+    OutcomeReport,
+    ReportReply,
+    TaskContext,
+)
+from tradewind.runtime.attempt_context import build_context, lengths_by_name, mapped_over
+from tradewind.runtime.wire import Replies, encode_replies
+from tradewind.scheduler.feed import Feed
+
+REFUSALS = {
+    Claim.STALE: "another attempt is newer, or this one has ended",
+    Claim.TAKEN: "another worker has it",
+    Claim.HELD: "its run is paused, cancelled or has ended",
+}
+PREVIOUS_KEPT_MAX = 1_000  # runs whose previous success is remembered between claims
+
+
+class DataService(Protocol):
+    """Answers the questions of task processes."""
+
+    def answer(self, request: DataRequest) -> DataReply:
+        """Answer one question; never raises for what is asked wrongly."""
+        ...
+
+
+@dataclass(slots=True)
+class _Pending:
+    """A call that waits for the commit."""
+
+    executor: Executor
+    call: ApiCall
+    claims: list[ClaimReply] = field(default_factory=list)
+    reports: list[ReportReply] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """An attempt that somebody says is gone."""
+
+    instance_id: int
+    token: int
+    reason: str
+    lease_expired: bool = False
+
+
+class Inbox:
+    """Calls and losses that were not answered yet."""
+
+    def __init__(self, store: Metastore, data: DataService, feed: Feed) -> None:
+        self._store = store
+        self._data = data
+        self._feed = feed
+        self._pending: list[_Pending] = []
+        self._lost: list[Lost] = []
+        self._previous: dict[int, RunRow | None] = {}
+
+    # ---- taking -------------------------------------------------------------------------------------------------
+
+    def take(self, executor: Executor, signal: ExecutorSignal) -> bool:
+        """Keep or answer a signal. Return whether the executor's capacity must be asked again."""
+        if isinstance(signal, ApiCall):
+            if signal.claims or signal.reports:
+                self._pending.append(_Pending(executor, signal))
+            else:
+                self._answer_now(executor, signal)
+        elif isinstance(signal, Gone | LaunchFailed):
+            self._lost.append(Lost(signal.instance_id, signal.token, signal.reason))
+        return isinstance(signal, CapacityChanged)
+
+    def lose(self, lost: Lost) -> None:
+        """Note that an attempt's lease is over."""
+        self._lost.append(lost)
+
+    def forget_unanswered(self) -> None:
+        """Drop everything: whether it was committed is unknown. Workers ask again; leases find the lost again."""
+        self._pending.clear()
+        self._lost.clear()
+
+    def _answer_now(self, executor: Executor, call: ApiCall) -> None:
+        beats = self._beats(call.beats) if call.beats else ()
+        data = self._data.answer(call.data) if call.data is not None else None
+        executor.reply(call.channel, call.sequence, encode_replies(Replies(beats=beats, data=data)))
+
+    def _beats(self, beats: tuple[Beat, ...]) -> tuple[BeatReply, ...]:
+        refused = set(
+            self._store.heartbeat([(beat.instance_id, beat.token) for beat in beats], LEASE_SECONDS)
+        )
+        if not refused:
+            return tuple(BeatReply(instance_id=b.instance_id, token=b.token) for b in beats)
+        states = {row.id: row.state for row in self._store.instances([instance for instance, _ in refused])}
+        replies = []
+        for beat in beats:
+            stop = None
+            if (beat.instance_id, beat.token) in refused:
+                cancelled = states.get(beat.instance_id) is TaskState.CANCELLED
+                stop = "cancelled" if cancelled else "fenced"
+            replies.append(BeatReply(instance_id=beat.instance_id, token=beat.token, stop=stop))
+        return tuple(replies)
+
+    # ---- applying -----------------------------------------------------------------------------------------------
+
+    def apply(self, world: World, now: datetime) -> None:
+        """Move the world by everything that is pending; called again after a lost race."""
+        for lost in self._lost:
+            world.lose(
+                lost.instance_id, lost.token, lost.reason, now, lease_expired=lost.lease_expired
+            )
+        for pending in self._pending:
+            pending.reports = [self._report(world, report, now) for report in pending.call.reports]
+            pending.claims = [self._claim(world, claim, now) for claim in pending.call.claims]
+
+    def _report(self, world: World, report: OutcomeReport, now: datetime) -> ReportReply:
+        verdict = world.report(report, now)
+        if verdict is ReportVerdict.ABSENT:
+            verdict = self._judge_absent(report)
+        accepted = verdict is not ReportVerdict.FENCED
+        return ReportReply(
+            instance_id=report.instance_id, token=report.token, verdict="accepted" if accepted else "fenced"
+        )
+
+    def _judge_absent(self, report: OutcomeReport) -> ReportVerdict:
+        """Judge a report for a run that has ended, by its rows: a repeated report is answered as the first time."""
+        rows = self._store.instances([report.instance_id])
+        if not rows:
+            return ReportVerdict.FENCED
+        return judge_ended(rows[0].state, rows[0].token, report.token)
+
+    def _claim(self, world: World, claim: ClaimRequest, now: datetime) -> ClaimReply:
+        verdict = world.claim(claim.instance_id, claim.token, claim.worker, claim.claimant, now)
+        if not verdict.granted:
+            return ClaimReply(
+                instance_id=claim.instance_id, token=claim.token, refused=REFUSALS.get(verdict, str(verdict))
+            )
+        return ClaimReply(
+            instance_id=claim.instance_id, token=claim.token, context=self._context(world, claim.instance_id)
+        )
+
+    def _context(self, world: World, instance_id: int) -> TaskContext:
+        run = world.runs[run_pk_of(instance_id)]
+        instance = run.by_id[instance_id]
+        spec = run.graph.spec
+        task = instance.cell.node.task.spec
+        rows: list[InstanceRow] = []
+        for task_id in mapped_over(spec, task) if instance.map_index else ():
+            node = run.node(task_id)
+            if node is not None:
+                rows.extend(other.row() for other in node.instances() if other.lengths)
+        return build_context(
+            run.row,
+            instance.row(),
+            spec,
+            task,
+            source=self._feed.source(run.row.version_id),
+            lengths=lengths_by_name(rows),
+            previous_success=self._previous_success(run.row),
+        )
+
+    def _previous_success(self, run: RunRow) -> RunRow | None:
+        if run.pk not in self._previous:
+            if len(self._previous) >= PREVIOUS_KEPT_MAX:
+                self._previous.pop(next(iter(self._previous)))
+            self._previous[run.pk] = self._store.newest_success(run.dag_id, run.logical_date)
+        return self._previous[run.pk]
+
+    # ---- answering ----------------------------------------------------------------------------------------------
+
+    def answer(self) -> None:
+        """Answer everything that was applied: it is committed now."""
+        pending, self._pending = self._pending, []
+        self._lost.clear()
+        for item in pending:
+            replies = Replies(claims=tuple(item.claims), reports=tuple(item.reports))
+            item.executor.reply(item.call.channel, item.call.sequence, encode_replies(replies))
