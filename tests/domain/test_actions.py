@@ -406,13 +406,13 @@ def test_mark_run_ends_what_has_not_ended() -> None:
         mark_run(snapshot_of(RunState.SUCCESS, rows), S, now=NOW, actor="anna")
 
 
-def test_cancel_ends_everything_and_keeps_the_token() -> None:
+def test_cancel_ends_everything_and_makes_tokens_stale() -> None:
     rows: Rows = [("a", (), R), ("b", (), TaskState.UP_FOR_RETRY), ("c", (), N)]
     snapshot = snapshot_of(RunState.RUNNING, rows)
     plan = cancel_run(snapshot, now=NOW, actor="anna", why="wrong day")
     assert [(w.row.task_id, w.row.state, w.row.token, w.row.reason) for w in plan.batch.instances] == [
-        ("a", TaskState.CANCELLED, 3, "cancelled by anna: wrong day"),
-        ("b", TaskState.CANCELLED, 3, "cancelled by anna: wrong day"),
+        ("a", TaskState.CANCELLED, 4, "cancelled by anna: wrong day"),
+        ("b", TaskState.CANCELLED, 4, "cancelled by anna: wrong day"),
         ("c", TaskState.CANCELLED, 0, "cancelled by anna: wrong day"),
     ]
     assert [(one.token, one.outcome) for one in plan.batch.attempts] == [(3, "cancelled")]

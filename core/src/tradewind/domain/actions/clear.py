@@ -11,7 +11,7 @@ from tradewind.domain.actions.selection import Selection, failed_because_of, sel
 from tradewind.domain.actions.version import change_version, first_instance, task_columns
 from tradewind.domain.graph import Graph, GraphTask
 from tradewind.domain.records import InstanceRow, MapIndex, RunRow, RunSnapshot
-from tradewind.domain.states import TERMINAL_TASK_STATES, TaskEvent, TaskState
+from tradewind.domain.states import TaskEvent, TaskState
 
 _UNTOUCHED = frozenset({TaskState.NONE, TaskState.REMOVED})
 
@@ -64,9 +64,7 @@ def clear(
 
 
 def _clear(draft: Draft, row: InstanceRow, task: GraphTask, *, refresh: bool) -> None:
-    live = row.state not in TERMINAL_TASK_STATES
     changes: dict[str, Any] = {
-        "token": row.token + live,
         "tries_max": row.try_number + task.spec.retry.retries + 1,
         "losses": 0,
         "wake_at": None,
@@ -79,6 +77,7 @@ def _clear(draft: Draft, row: InstanceRow, task: GraphTask, *, refresh: bool) ->
         "ended_at": None,
         "first_started_at": None,
         "worker": None,
+        "executor": None,
         "label": None,
         "resume": None,
     }

@@ -86,7 +86,7 @@ def _mark_event(target: TaskState) -> TaskEvent:
 
 
 def _end(draft: Draft, row: InstanceRow, event: TaskEvent) -> None:
-    draft.move(row, event, **ending(draft, row), token=row.token + (row.state not in TERMINAL_TASK_STATES))
+    draft.move(row, event, **ending(draft, row))
 
 
 def ending(draft: Draft, row: InstanceRow) -> dict[str, Any]:

@@ -20,8 +20,10 @@ from tradewind.domain.records import (
     RunRow,
     RunWrite,
 )
+from tradewind.domain.spec import INSTANCES_PER_RUN_MAX
 from tradewind.domain.states import (
     TERMINAL_RUN_STATES,
+    TERMINAL_TASK_STATES,
     RunEvent,
     TaskEvent,
     TaskState,
@@ -29,7 +31,7 @@ from tradewind.domain.states import (
     advance_run,
     can_run,
 )
-from tradewind.errors import ConflictError
+from tradewind.errors import ConflictError, LimitError
 
 
 class Affected(NamedTuple):
@@ -114,9 +116,19 @@ class Draft:
     # -- instances ----------------------------------------------------------------------------------------------
 
     def move(self, row: InstanceRow, event: TaskEvent, **changes: Any) -> None:
-        """Change an instance's state by ``event``; a running attempt is archived as ended by this act."""
+        """Change an instance's state by ``event``.
+
+        If it had not ended, its token becomes stale: whatever its attempt still reports is refused. A running
+        attempt is archived as ended by this act.
+        """
         state = advance(row.state, event)
-        self._write(row, msgspec.structs.replace(row, state=state, lease_until_at=None, **changes))
+        stale = row.token > 0 and row.state not in TERMINAL_TASK_STATES
+        self._write(
+            row,
+            msgspec.structs.replace(
+                row, state=state, token=row.token + stale, lease_until_at=None, **changes
+            ),
+        )
         if row.state is TaskState.RUNNING:
             self.attempts.append(_archived(row, state, self.act))
         self._changed(row, state)
@@ -132,8 +144,13 @@ class Draft:
         self._changed(row, row.state)
 
     def take_ordinal(self) -> int:
-        """Return the next free ordinal of the run."""
+        """Return the next free ordinal of the run; ``LimitError`` when it has used up all it can have."""
         ordinal = self.run.instances
+        if ordinal > INSTANCES_PER_RUN_MAX:
+            raise LimitError(
+                f'run "{self.run.run_id}" of DAG "{self.run.dag_id}" has had {ordinal:,} task instances, the most a '
+                "run can have; trigger a new run instead"
+            )
         self.run = msgspec.structs.replace(self.run, instances=ordinal + 1)
         return ordinal
 

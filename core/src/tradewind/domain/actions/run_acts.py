@@ -13,9 +13,8 @@ from tradewind.domain.states import SLOT_STATES, TERMINAL_TASK_STATES, RunEvent,
 def cancel_run(snapshot: RunSnapshot, *, now: datetime, actor: str, why: str = "") -> ActionPlan:
     """Return the plan that cancels a run and everything in it that has not ended.
 
-    Running attempts are archived; the scheduler tells their workers to end them (SIGTERM, grace, SIGKILL).
-    They keep their token, so that a worker hears "cancelled" and gives them their grace; what they report is
-    refused all the same, because they do not run any more. ``ConflictError`` when the run has ended.
+    Running attempts are archived and lose their right at once; the scheduler tells their workers to end them
+    (SIGTERM, grace, SIGKILL). ``ConflictError`` when the run has ended.
     """
     draft = Draft(Act("cancel", actor, now, why), snapshot.run)
     draft.move_run(RunEvent.CANCEL, ended_at=now, reason=reason_text(draft.act))

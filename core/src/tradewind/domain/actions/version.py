@@ -58,7 +58,6 @@ def _remove(draft: Draft, row: InstanceRow) -> None:
         row,
         TaskEvent.REMOVE,
         reason="this version of the DAG has no such task or map index",
-        token=row.token + 1,
         ended_at=row.ended_at or draft.act.now,
         wake_at=None,
     )
@@ -67,7 +66,6 @@ def _remove(draft: Draft, row: InstanceRow) -> None:
 def task_columns(task: GraphTask) -> dict[str, Any]:
     """Return the columns of an instance that come from its task."""
     return {
-        "executor": task.spec.executor,
         "queue": task.spec.queue,
         "pool": task.spec.pool,
         "pool_slots": task.spec.pool_slots,
