@@ -1,0 +1,154 @@
+"""What the local executor knows of a worker, and how it makes sure that a dead one is dead."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from tradewind.ports.clock import Clock
+from tradewind.ports.runtime_api import Launch
+from tradewind.runtime import processes
+from tradewind.runtime.environment import clean_environment
+from tradewind.runtime.frames import FrameReader, Outbox
+from tradewind.runtime.supervisor.options import WorkerOptions
+from tradewind.runtime.wire import AttemptKey, Hello
+from tradewind.runtime.worker import command_line, lock_path
+
+SPAWN_SECONDS_MIN = 1.0  # between two starts of a worker that does not come up
+SPAWN_SECONDS_MAX = 30.0
+
+
+class Channel:
+    """One connection of a worker; ``number`` is never used again."""
+
+    def __init__(self, number: int, sock: socket.socket) -> None:
+        self.number = number
+        self.sock = sock
+        self.reader = FrameReader()
+        self.outbox = Outbox()
+        self.role = ""
+        self.worker: WorkerState | None = None
+        self.reported: dict[int, tuple[AttemptKey, ...]] = {}  # call -> attempts whose outcome it told
+
+
+class WorkerState:
+    """One worker process, from its first hello until it is verifiably gone."""
+
+    def __init__(self, hello: Hello) -> None:
+        self.hello = hello
+        self.main: Channel | None = None
+        self.held: dict[AttemptKey, Launch | None] = {}  # sent to it, or said to live there
+        self.versions: set[str] = set()  # sources it has had: probably warm
+        self.pidfds: dict[int, int] = {}  # pid -> pidfd
+        self.mourned = False  # its main process is known to be dead
+
+    @property
+    def free(self) -> int:
+        """Slots that nothing was sent for."""
+        return self.hello.slots - len(self.held)
+
+    def is_gone(self) -> bool:
+        """Return whether every process of this worker has ended, what its attempts started included.
+
+        Its own processes and all their forks hold the lock of its alive file; programs that attempts started
+        carry a mark and are killed here.
+        """
+        if processes.started_ticks(self.hello.pid) is not None and not self.mourned:
+            return False
+        if not _lock_is_free(self.hello.alive_file):
+            return False
+        return processes.kill_marked(self.hello.mark) == 0
+
+    def end(self) -> None:
+        """SIGKILL the worker; its fork server ends what is below."""
+        processes.send_signal(self.hello.pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        """Close the descriptors that watch its processes."""
+        for fd in self.pidfds.values():
+            os.close(fd)
+        self.pidfds.clear()
+
+
+class WorkerStarter:
+    """Starts a worker in a session of its own when none is there; never two of one name."""
+
+    def __init__(self, options: WorkerOptions, clock: Clock, environment: Mapping[str, str]) -> None:
+        self._options = options
+        self._clock = clock
+        self._environment = environment
+        self._process: subprocess.Popen[bytes] | None = None
+        self._next_at = 0.0
+        self._pause = SPAWN_SECONDS_MIN
+        self.problem = ""
+
+    def ensure(self) -> None:
+        """Start a worker unless one runs or one has just been started."""
+        now = self._clock.monotonic()
+        self.reap()
+        if self._process is not None or now < self._next_at or self._name_is_taken():
+            return
+        self._next_at = now + self._pause
+        self._pause = min(self._pause * 2, SPAWN_SECONDS_MAX)
+        self._options.run_path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        log = self._options.run_path / f"worker-{self._options.name}.log"
+        try:
+            with log.open("ab") as output:
+                self._process = subprocess.Popen(
+                    command_line(self._options),
+                    env=clean_environment(self._environment),
+                    cwd=self._options.home,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    start_new_session=True,
+                )
+        except OSError as error:
+            self.problem = f"the worker could not be started: {error}"
+
+    def came(self) -> None:
+        """A worker said hello: the next loss is answered at once."""
+        self._pause = SPAWN_SECONDS_MIN
+        self._next_at = 0.0
+        self.problem = ""
+
+    def reap(self) -> None:
+        """Take the exit status of a worker that has ended, so that no zombie stays."""
+        if self._process is not None and (code := self._process.poll()) is not None:
+            log = self._options.run_path / f"worker-{self._options.name}.log"
+            self.problem = f"the worker ended with status {code}; see {log}"
+            self._process = None
+
+    def _name_is_taken(self) -> bool:
+        return not _lock_is_free(str(lock_path(self._options)))
+
+
+def _lock_is_free(path: str) -> bool:
+    """Return whether nobody holds a lock on the file; one that does not exist is free."""
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+    return True
+
+
+def remove_stale(folder: Path) -> None:
+    """Delete alive files whose processes are all gone."""
+    for path in folder.glob("worker-*.alive"):
+        if _lock_is_free(str(path)):
+            with contextlib.suppress(OSError):
+                path.unlink()

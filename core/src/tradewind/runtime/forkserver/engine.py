@@ -1,0 +1,78 @@
+"""What an attempt does once it may run: finds its DAG in the imported file and executes the task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from tradewind.ports.clock import Clock
+from tradewind.ports.runtime_api import OutcomeKind, OutcomeReport, TaskContext
+from tradewind.runtime.forkserver.load import execute_source
+from tradewind.runtime.forkserver.messages import DagSource
+
+STDOUT = 1
+
+
+class Data(Protocol):
+    """Asks the runtime API through the supervisor."""
+
+    def ask(self, verb: str, **arguments: Any) -> Any:
+        """Return the answer; raises :class:`~tradewind.errors.RuntimeApiError` when it is an error."""
+        ...
+
+
+class Engine(Protocol):
+    """The part of the runtime that knows what a DAG is; tests put in their own."""
+
+    def prepare(self) -> None:
+        """Import what every attempt needs, before the first fork."""
+        ...
+
+    def load(self, source: DagSource) -> Any:
+        """Import a DAG file; raises whatever it raises."""
+        ...
+
+    def run(self, loaded: Any, context: TaskContext, data: Data, clock: Clock) -> OutcomeReport:
+        """Run one attempt in this process; ordinary failures are outcomes."""
+        ...
+
+
+class TaskEngine:
+    """The real one."""
+
+    def prepare(self) -> None:
+        import tradewind.authoring
+        import tradewind.runtime.task.execute
+        import tradewind.runtime.task.logs  # noqa: F401
+
+    def load(self, source: DagSource) -> Mapping[str, Any]:
+        from tradewind.authoring.registry import collecting
+
+        with collecting() as dags:
+            execute_source(source)
+        return {dag.dag_id: dag for dag in dags}
+
+    def run(self, loaded: Mapping[str, Any], context: TaskContext, data: Data, clock: Clock) -> OutcomeReport:
+        from tradewind.runtime.task.execute import run_attempt
+        from tradewind.runtime.task.logs import install
+
+        dag = loaded.get(context.dag_id)
+        if dag is None:
+            known = ", ".join(sorted(loaded)) or "none"
+            return OutcomeReport(
+                instance_id=context.instance_id,
+                token=context.token,
+                kind=OutcomeKind.ERROR,
+                reason=f"{context.file} makes no DAG {context.dag_id!r} here; it makes: {known}."
+                " A DAG file must make the same DAGs wherever it is imported.",
+            )
+        records = install(STDOUT, clock=clock)
+        try:
+            return run_attempt(dag, context, data, clock=clock)
+        finally:
+            records.close()
+
+
+def default_engine() -> Engine:
+    """Return the engine of real attempts."""
+    return TaskEngine()

@@ -1,0 +1,134 @@
+"""Finds and ends process trees through /proc: nothing an attempt started may outlive it.
+
+Every attempt is a *subreaper*: what its children leave behind (daemons, whatever session they took) becomes
+its own child, so a walk over ``/proc/<pid>/task/*/children`` from a stopped attempt is complete. When the
+attempt is dead, its orphans become children of the fork server above it, which owns nothing else it does
+not know: any unknown child is a left-over. Only when all of these died at once is the environment marker
+needed (:func:`marked_processes`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+from collections.abc import Iterator
+
+ATTEMPT_VARIABLE = "TRADEWIND_ATTEMPT"  # "<instance id>:<token>" in the environment of all a task starts
+WORKER_VARIABLE = "TRADEWIND_WORKER"  # "<worker>@<home>": whose attempts these are
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_STOP_ROUNDS_MAX = 20  # a fork bomb is stopped in a few; never loop for ever
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_prctl = _libc.prctl
+
+
+def die_with_parent(parent: int) -> None:
+    """Let the kernel SIGKILL this process when ``parent`` ends; exits at once when it has ended already."""
+    _prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def become_subreaper() -> None:
+    """Make orphans of this process' descendants its own children."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the child processes of ``pid``, zombies included; empty when it is gone."""
+    found: list[int] = []
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return found
+    for thread in threads:
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/task/{thread}/children", "rb") as file:
+            found.extend(map(int, file.read().split()))
+    return found
+
+
+def descendants_of(pid: int) -> list[int]:
+    """Return all processes below ``pid``, parents before children."""
+    found: list[int] = []
+    seen = {pid}
+    waiting = [pid]
+    while waiting:
+        for child in children_of(waiting.pop()):
+            if child not in seen:
+                seen.add(child)
+                found.append(child)
+                waiting.append(child)
+    return found
+
+
+def kill_tree(pid: int) -> int:
+    """SIGKILL ``pid`` and all below it; return how many were hit.
+
+    All are stopped first, so that none can start another while the rest is being looked for. The caller is
+    the parent of ``pid`` (or an ancestor of it), so the number cannot mean another process by now.
+    """
+    stopped: set[int] = set()
+    for _ in range(_STOP_ROUNDS_MAX):
+        fresh = {pid, *descendants_of(pid)} - stopped
+        if not fresh:
+            break
+        for process in fresh:
+            send_signal(process, signal.SIGSTOP)
+        stopped |= fresh
+    stopped.discard(pid)
+    hit = sum(send_signal(process, signal.SIGKILL) for process in stopped)
+    return hit + send_signal(pid, signal.SIGKILL)
+
+
+def send_signal(pid: int, signum: int) -> bool:
+    """Send a signal; return False when the process is gone."""
+    try:
+        os.kill(pid, signum)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return False  # it became another user's (setuid): it is out of reach
+    return True
+
+
+def started_ticks(pid: int) -> int | None:
+    """Return when a process started, in clock ticks after boot; None when it is gone or a zombie.
+
+    Together with the pid this names a process for ever.
+    """
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b") ")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in {b"Z", b"X"} else int(fields[19])
+
+
+def marked_processes(worker: str) -> Iterator[tuple[int, str]]:
+    """Yield (pid, "<instance id>:<token>") of all processes that attempts of ``worker`` started by exec."""
+    wanted = f"{WORKER_VARIABLE}={worker}".encode()
+    attempt = f"{ATTEMPT_VARIABLE}=".encode()
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        try:
+            with open(f"/proc/{name}/environ", "rb") as file:
+                variables = file.read().split(b"\0")
+        except OSError:
+            continue
+        if wanted in variables:
+            for variable in variables:
+                if variable.startswith(attempt):
+                    yield int(name), variable[len(attempt) :].decode(errors="replace")
+
+
+def kill_marked(worker: str) -> int:
+    """SIGKILL all that attempts of a dead ``worker`` left behind; return how many there were."""
+    hit = 0
+    for pid, _ in list(marked_processes(worker)):
+        hit += send_signal(pid, signal.SIGKILL)
+    return hit

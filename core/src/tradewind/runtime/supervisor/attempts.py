@@ -1,0 +1,145 @@
+"""What the supervisor knows of one attempt."""
+
+from __future__ import annotations
+
+import os
+import socket
+from datetime import datetime
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from tradewind.ports.runtime_api import Launch, OutcomeKind, OutcomeReport, TaskContext
+from tradewind.runtime.forkserver.messages import DagSource
+from tradewind.runtime.frames import FrameReader, Outbox
+from tradewind.runtime.supervisor.loop import Timer
+from tradewind.runtime.wire import AttemptKey
+
+if TYPE_CHECKING:
+    from tradewind.runtime.logs.stream import AttemptLog
+    from tradewind.runtime.supervisor.servers import VersionServer
+
+
+class Phase(Enum):
+    """Where an attempt stands."""
+
+    WAITING = "waiting"  # for a slot
+    CLAIMING = "claiming"  # the claim is under way; a process may be forked, no user code runs
+    RUNNING = "running"  # granted
+    ENDED = "ended"  # the outcome is known; the process may still be there
+
+
+class Stop:
+    """Why an attempt is being ended, and what is reported then; ``kind`` None reports nothing."""
+
+    __slots__ = ("kind", "reason", "timer")
+
+    def __init__(self, kind: OutcomeKind | None, reason: str) -> None:
+        self.kind = kind
+        self.reason = reason
+        self.timer: Timer | None = None
+
+
+class Attempt:
+    """One launch from its arrival until its last process is gone."""
+
+    __slots__ = (
+        "claim_sent",
+        "claimant",
+        "context",
+        "control",
+        "ended_at",
+        "failure",
+        "forks",
+        "key",
+        "launch",
+        "log",
+        "outbox",
+        "outcome",
+        "output",
+        "phase",
+        "pid",
+        "reader",
+        "server",
+        "source",
+        "started_at",
+        "stop",
+        "timeout",
+        "trusted_until",
+        "went",
+    )
+
+    def __init__(self, launch: Launch) -> None:
+        self.launch = launch
+        self.key: AttemptKey = (launch.instance_id, launch.token)
+        self.phase = Phase.WAITING
+        self.claimant = ""
+        self.claim_sent = 0.0
+        self.trusted_until = 0.0
+        self.context: TaskContext | None = None
+        self.source: DagSource | None = None
+        self.server: VersionServer | None = None  # that forked it, or was asked to
+        self.control: socket.socket | None = None
+        self.output = -1
+        self.reader = FrameReader()
+        self.outbox = Outbox()
+        self.went = False  # the context was handed over: user code may run
+        self.pid = 0  # 0: not forked yet
+        self.log: AttemptLog | None = None
+        self.timeout: Timer | None = None
+        self.stop: Stop | None = None
+        self.outcome: OutcomeReport | None = None
+        self.ended_at = 0.0
+        self.started_at: datetime | None = None
+        self.failure: tuple[OutcomeKind, str, dict[str, Any] | None] | None = None  # before it could start
+        self.forks = 0  # processes that died before it could start
+
+    @property
+    def title(self) -> str:
+        """How its process is called in process lists."""
+        launch = self.launch
+        index = f"[{','.join(map(str, launch.map_index))}]" if launch.map_index else ""
+        return (
+            f"tradewind task {launch.dag_id}/{launch.run_id}/{launch.task_id}{index} try {launch.try_number}"
+        )
+
+    def open_channels(self) -> tuple[int, int]:
+        """Make the control socket and the output pipe; return the attempt's ends of them."""
+        ours, theirs = socket.socketpair()
+        try:
+            self.output, output = os.pipe()
+        except OSError:
+            ours.close()
+            theirs.close()
+            raise
+        ours.setblocking(False)
+        os.set_blocking(self.output, False)
+        self.control = ours
+        return theirs.detach(), output
+
+    def cancel_timers(self) -> None:
+        """Forget what was to happen to it."""
+        if self.timeout is not None:
+            self.timeout.cancel()
+            self.timeout = None
+        if self.stop is not None and self.stop.timer is not None:
+            self.stop.timer.cancel()
+            self.stop.timer = None
+
+
+def describe_death(status: int, *, out_of_memory: bool) -> tuple[str, int | None, int | None]:
+    """Return (reason, exit code, signal) of a process that ended without an outcome.
+
+    ``status`` is a wait status.
+    """
+    if os.WIFSIGNALED(status):
+        import signal
+
+        number = os.WTERMSIG(status)
+        try:
+            name = signal.Signals(number).name
+        except ValueError:
+            name = f"signal {number}"
+        hint = " (out of memory)" if out_of_memory and number == signal.SIGKILL else ""
+        return f"killed: {name}{hint}", None, number
+    code = os.waitstatus_to_exitcode(status)
+    return f"the process ended with exit code {code} before it reported", code, None
