@@ -401,9 +401,9 @@ def test_not_due() -> None:
 
 
 def test_a_paused_run() -> None:
-    facts = facts_of(spec_of(task("load")), one_task(of=run(1, RunState.PAUSED, reason="pause by anna")))
+    facts = facts_of(spec_of(task("load")), one_task(of=run(1, RunState.PAUSED)))
     message = (
-        "the run is paused (pause by anna): running tasks finish, no new ones start. "
+        "the run is paused: running tasks finish, no new ones start. "
         "Let it go on: `tradewind runs resume sales r1`"
     )
     assert why(facts) == _told(explain_run(facts, 1, NOW)) == [("run_paused", message)]

@@ -27,7 +27,7 @@ def cancel_run(snapshot: RunSnapshot, *, now: datetime, actor: str, why: str = "
 def pause_run(snapshot: RunSnapshot, *, now: datetime, actor: str, why: str = "") -> ActionPlan:
     """Return the plan that holds a run: running tasks finish, no new ones start. ``ConflictError`` if it cannot be."""
     draft = Draft(Act("pause", actor, now, why), snapshot.run)
-    draft.move_run(RunEvent.PAUSE, reason=reason_text(draft.act))
+    draft.move_run(RunEvent.PAUSE)  # no reason: a run that has one is doomed, and would end as failed
     busy = sum(row.state in SLOT_STATES for row in snapshot.instances)
     if busy:
         draft.notes.append(f"{busy} task instances are queued or running; what runs will finish")
@@ -37,5 +37,5 @@ def pause_run(snapshot: RunSnapshot, *, now: datetime, actor: str, why: str = ""
 def resume_run(snapshot: RunSnapshot, *, now: datetime, actor: str, why: str = "") -> ActionPlan:
     """Return the plan that lets a paused run go on: it asks for its place among max_active_runs again."""
     draft = Draft(Act("resume", actor, now, why), snapshot.run)
-    draft.move_run(RunEvent.RESUME, reason="", queued_at=now)
+    draft.move_run(RunEvent.RESUME, queued_at=now)
     return draft.plan()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tradewind.domain.graph import Edge, Graph, GraphTask
+from tradewind.domain.reasons import Reason
 from tradewind.domain.records import (
     DagRow,
     InstanceRow,
@@ -19,7 +21,7 @@ from tradewind.domain.records import (
     Term,
     run_pk_of,
 )
-from tradewind.domain.states import SLOT_STATES
+from tradewind.domain.states import SLOT_STATES, TaskState
 from tradewind.errors import NotFoundError
 
 
@@ -62,6 +64,8 @@ class Facts:
     _by_task: dict[int, dict[str, list[InstanceRow]]] = field(default_factory=dict)
     _graphs: dict[int, Graph] = field(default_factory=dict)
     _holders: list[Holder] | None = None
+    # (run, task, index in its groups, placeholder?, instant) -> reasons: mapped instances wait for the same.
+    upstream_known: dict[tuple[Any, ...], list[Reason]] = field(default_factory=dict)
 
     def snapshot(self, run_pk: int) -> RunSnapshot:
         """Return a run; ``NotFoundError`` if it is not among the facts."""
@@ -113,11 +117,39 @@ class Facts:
         """Return the name of the executor an instance is for."""
         return row.executor or (task.spec.executor if task else None) or self.default_executor
 
+    def rows_at(self, run_pk: int, task_id: str, index: MapIndex) -> Iterator[InstanceRow]:
+        """Yield a task's instances whose map index begins with ``index``, and placeholders around it."""
+        rows = self.rows_of(run_pk, task_id)
+        for size in range(len(index)):
+            yield from _exactly(rows, index[:size])
+        for place in range(bisect_left(rows, index, key=_index_of), len(rows)):
+            if rows[place].map_index[: len(index)] != index:
+                break
+            yield rows[place]
+
     def looked_at(self, run: RunRow, index: MapIndex, edges: Iterable[Edge]) -> Iterator[InstanceRow]:
         """Yield the upstream instances that an instance at ``index`` looks at along ``edges``."""
         graph = self.graph_of(run)
         for edge in edges:
-            for row in self.rows_of(run.pk, graph.tasks[edge.other].task_id):
-                length = min(edge.shared, len(row.map_index), len(index))
-                if row.map_index[:length] == index[:length]:
-                    yield row
+            yield from self.rows_at(run.pk, graph.tasks[edge.other].task_id, index[: edge.shared])
+
+    def placeholder_around(self, row: InstanceRow, task: GraphTask) -> MapIndex | None:
+        """Return the map index of a placeholder that must be expanded before ``row`` can start: perhaps its own."""
+        if len(row.map_index) < task.depth:
+            return row.map_index
+        rows = self.rows_of(row.run_pk, row.task_id)
+        for size in range(task.depth):
+            for one in _exactly(rows, row.map_index[:size]):
+                if one.state is TaskState.NONE:
+                    return one.map_index
+        return None
+
+
+def _exactly(rows: Sequence[InstanceRow], index: MapIndex) -> Iterator[InstanceRow]:
+    place = bisect_left(rows, index, key=_index_of)
+    if place < len(rows) and rows[place].map_index == index:
+        yield rows[place]
+
+
+def _index_of(row: InstanceRow) -> MapIndex:
+    return row.map_index

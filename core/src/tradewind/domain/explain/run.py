@@ -102,9 +102,8 @@ def run_holds(facts: Facts, run: RunRow, now: datetime) -> list[Reason]:
     if dag is not None and dag.held:
         reasons += dag_holds(dag, "its schedule makes no runs")
     if run.state is RunState.PAUSED:
-        why = f" ({run.reason})" if run.reason else ""
         undo = f"`tradewind runs resume {run.dag_id} {run.run_id}`"
-        message = f"the run is paused{why}: running tasks finish, no new ones start. Let it go on: {undo}"
+        message = f"the run is paused: running tasks finish, no new ones start. Let it go on: {undo}"
         reasons.append(Reason(kind=ReasonKind.RUN_PAUSED, message=message))
     if run.state is RunState.QUEUED:
         reasons += _queued(facts, run, now)

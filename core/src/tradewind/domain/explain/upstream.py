@@ -12,8 +12,9 @@ from tradewind.domain.reasons import Reason, ReasonKind
 from tradewind.domain.records import InstanceRow, RunRow
 from tradewind.domain.rules import NEEDS, Counts, Verdict, setup_verdict, teardown_verdict, verdict
 from tradewind.domain.spec import TriggerRule
-from tradewind.domain.states import TERMINAL_TASK_STATES, TaskState
+from tradewind.domain.states import ACTIVE_RUN_STATES, TERMINAL_TASK_STATES, TaskState
 
+_TEARDOWN_RULES = frozenset({TriggerRule.ALL_DONE_SETUP_SUCCESS, TriggerRule.ALL_SUCCESS})
 _DONE_BEFORE = frozenset({TaskState.SUCCESS, TaskState.SKIPPED, TaskState.REMOVED})
 
 
@@ -21,12 +22,16 @@ def upstream_reasons(
     facts: Facts, run: RunRow, row: InstanceRow, task: GraphTask, now: datetime
 ) -> list[Reason]:
     """Return what an instance in state none waits for; empty when it could start as far as these go."""
-    return [
-        *_setups(facts, run, row, task, now),
-        *_rule(facts, run, row, task, now),
-        *_mapping(facts, run, row, task, now),
-        *_past(facts, run, task),
-    ]
+    key = (run.pk, task.ordinal, row.map_index[: task.group_depth], len(row.map_index), now)
+    known = facts.upstream_known.get(key)
+    if known is None:
+        known = facts.upstream_known[key] = [
+            *_setups(facts, run, row, task, now),
+            *_rule(facts, run, row, task, now),
+            *_mapping(facts, run, row, task, now),
+            *_past(facts, run, task),
+        ]
+    return known
 
 
 def rule_reason(facts: Facts, run: RunRow, row: InstanceRow, task: GraphTask) -> Reason | None:
@@ -58,10 +63,7 @@ def _rule(facts: Facts, run: RunRow, row: InstanceRow, task: GraphTask, now: dat
     above = list(facts.looked_at(run, row.map_index, task.up))
     counts = _counted(above)
     setups = _counted(list(facts.looked_at(run, row.map_index, task.setups)))
-    if task.rule is TriggerRule.ALL_DONE_SETUP_SUCCESS or task.spec.is_teardown:
-        says = teardown_verdict(counts, setups)
-    else:
-        says = verdict(task.rule, counts)
+    says = teardown_verdict(counts, setups) if _tears_down(task) else verdict(task.rule, counts)
     if says is not Verdict.WAIT:
         return []
     open_ones = [one for one in above if one.state not in TERMINAL_TASK_STATES]
@@ -82,7 +84,7 @@ def _rule(facts: Facts, run: RunRow, row: InstanceRow, task: GraphTask, now: dat
 
 
 def _setups(facts: Facts, run: RunRow, row: InstanceRow, task: GraphTask, now: datetime) -> list[Reason]:
-    if task.spec.is_teardown:
+    if _tears_down(task):
         return []  # it waits for them as for everything else before it
     setups = list(facts.looked_at(run, row.map_index, task.setups))
     if setup_verdict(_counted(setups)) is not Verdict.WAIT:
@@ -98,16 +100,17 @@ def _setups(facts: Facts, run: RunRow, row: InstanceRow, task: GraphTask, now: d
 
 
 def _mapping(facts: Facts, run: RunRow, row: InstanceRow, task: GraphTask, now: datetime) -> list[Reason]:
-    if len(row.map_index) >= task.depth:
+    """Say that a mapping is not expanded yet, or has to be expanded anew because what it is over was cleared."""
+    prefix = facts.placeholder_around(row, task)
+    if prefix is None:
         return []
-    scope = task.scopes[len(row.map_index)]
+    scope = task.scopes[len(prefix)]
     graph = facts.graph_of(run)
     open_ones = [
         one
         for source in scope.sources
-        for one in facts.rows_of(run.pk, graph.tasks[source.task].task_id)
+        for one in facts.rows_at(run.pk, graph.tasks[source.task].task_id, prefix[: source.shared])
         if one.state not in TERMINAL_TASK_STATES
-        and one.map_index[: source.shared] == row.map_index[: source.shared]
     ]
     if not open_ones:
         return []
@@ -132,18 +135,26 @@ def _past(facts: Facts, run: RunRow, task: GraphTask) -> list[Reason]:
     if task.spec.wait_for_downstream:
         graph = facts.graph_of(run)
         wanted |= {graph.tasks[ordinal].task_id for ordinal in graph.downstream(task.ordinal)}
-    bad = [row for row in before.instances if row.task_id in wanted and row.state not in _DONE_BEFORE]
-    if not bad:
-        return []
     option = "wait_for_downstream" if task.spec.wait_for_downstream else "depends_on_past"
+    bad = [row for row in before.instances if row.task_id in wanted and row.state not in _DONE_BEFORE]
+    if bad:
+        there = some([f"{name(one)} is {one.state.value}" for one in bad])
+    elif before.run.state in ACTIVE_RUN_STATES and not before.instances:
+        there = "nothing has started"
+    else:
+        return []
     return [
         Reason(
             kind=ReasonKind.DEPENDS_ON_PAST,
-            message=f"{option}: in the run before, {before.run.run_id}, "
-            f"{some([f'{name(one)} is {one.state.value}' for one in bad])}",
+            message=f"{option}: in the run before, {before.run.run_id}, {there}",
             data={"run_id": before.run.run_id, "tasks": _names(bad)},
         )
     ]
+
+
+def _tears_down(task: GraphTask) -> bool:
+    """Whether it is judged as a teardown: one that asked for another rule has that one."""
+    return task.spec.is_teardown and task.rule in _TEARDOWN_RULES
 
 
 def _counted(rows: Sequence[InstanceRow]) -> Counts:
