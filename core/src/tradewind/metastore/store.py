@@ -23,7 +23,8 @@ from tradewind.domain.records import (
 from tradewind.domain.spec import DagSpec
 from tradewind.domain.states import RunState, TaskState
 from tradewind.errors import NotFoundError
-from tradewind.metastore import apply, dag_files, leadership, maintenance, schema, values, views, world
+from tradewind.metastore import apply, dag_files, leadership, maintenance, schema, views, world
+from tradewind.metastore import values as kept
 from tradewind.metastore.session import KeyRefusedError, Session
 from tradewind.ports.metastore import DagListing
 from tradewind.ports.wakeup import Wakeup
@@ -178,69 +179,69 @@ class SqlMetastore:
     def xcoms(
         self, run_pk: int, task_id: str, key: str | None = None, map_index: MapIndex | None = None
     ) -> list[tuple[MapIndex, str, str, str | None]]:
-        return self._session.query(lambda tx: values.xcoms(tx, run_pk, task_id, key, map_index))
+        return self._session.query(lambda tx: kept.xcoms(tx, run_pk, task_id, key, map_index))
 
     def task_state(self, run_pk: int, task_id: str, map_index: MapIndex) -> dict[str, str]:
-        return self._session.query(lambda tx: values.task_state(tx, run_pk, task_id, map_index))
+        return self._session.query(lambda tx: kept.task_state(tx, run_pk, task_id, map_index))
 
     def set_task_state(
-        self, run_pk: int, task_id: str, map_index: MapIndex, changes: Mapping[str, str | None]
+        self, run_pk: int, task_id: str, map_index: MapIndex, values: Mapping[str, str | None]
     ) -> None:
         try:
-            self._session.write(lambda tx: values.set_task_state(tx, run_pk, task_id, map_index, changes))
+            self._session.write(lambda tx: kept.set_task_state(tx, run_pk, task_id, map_index, values))
         except KeyRefusedError:
             raise NotFoundError(f"Run {run_pk} was deleted; its tasks can keep nothing any more.") from None
 
     def set_rendered(self, instance_id: int, token: int, fields: Mapping[str, str]) -> None:
-        self._session.write(lambda tx: values.set_rendered(tx, instance_id, token, fields))
+        self._session.write(lambda tx: kept.set_rendered(tx, instance_id, token, fields))
 
     def rendered(self, instance_id: int) -> dict[str, str]:
-        return self._session.query(lambda tx: values.rendered(tx, instance_id))
+        return self._session.query(lambda tx: kept.rendered(tx, instance_id))
 
     def connection(self, conn_id: str) -> tuple[str, bytes] | None:
-        return self._session.query(lambda tx: values.connection(tx, conn_id))
+        return self._session.query(lambda tx: kept.connection(tx, conn_id))
 
     def connections(self) -> list[tuple[str, str, bytes, str]]:
-        return self._session.query(values.connections)
+        return self._session.query(kept.connections)
 
     def set_connection(
         self, conn_id: str, conn_type: str, secret: bytes, description: str, *, actor: str
     ) -> None:
         self._session.write(
-            lambda tx: values.set_connection(tx, conn_id, conn_type, secret, description, actor)
+            lambda tx: kept.set_connection(tx, conn_id, conn_type, secret, description, actor)
         )
 
     def delete_connection(self, conn_id: str, *, actor: str) -> bool:
-        return self._session.write(lambda tx: values.delete_connection(tx, conn_id, actor))
+        return self._session.write(lambda tx: kept.delete_connection(tx, conn_id, actor))
 
     def variable(self, key: str) -> tuple[bytes, bool] | None:
-        return self._session.query(lambda tx: values.variable(tx, key))
+        return self._session.query(lambda tx: kept.variable(tx, key))
 
     def variables(self) -> list[tuple[str, bytes, bool, str]]:
-        return self._session.query(values.variables)
+        return self._session.query(kept.variables)
 
     def set_variable(self, key: str, value: bytes, encrypted: bool, description: str, *, actor: str) -> None:  # noqa: FBT001 - stored as given
-        self._session.write(lambda tx: values.set_variable(tx, key, value, encrypted, description, actor))
+        self._session.write(lambda tx: kept.set_variable(tx, key, value, encrypted, description, actor))
 
     def delete_variable(self, key: str, *, actor: str) -> bool:
-        return self._session.write(lambda tx: values.delete_variable(tx, key, actor))
+        return self._session.write(lambda tx: kept.delete_variable(tx, key, actor))
 
     def set_pool(self, name: str, slots: int, description: str, *, actor: str) -> None:
-        self._session.write(lambda tx: values.set_pool(tx, name, slots, description, actor))
+        self._session.write(lambda tx: kept.set_pool(tx, name, slots, description, actor))
         self._hint()
 
     def delete_pool(self, name: str, *, actor: str) -> bool:
-        deleted = self._session.write(lambda tx: values.delete_pool(tx, name, actor))
+        deleted = self._session.write(lambda tx: kept.delete_pool(tx, name, actor))
         self._hint()
         return deleted
 
     # -- components -------------------------------------------------------------------------------
 
     def beat_component(self, component: str, kind: str, host: str, pid: int, data: Mapping[str, Any]) -> None:
-        self._session.write(lambda tx: values.beat_component(tx, component, kind, host, pid, data))
+        self._session.write(lambda tx: kept.beat_component(tx, component, kind, host, pid, data))
 
     def components(self) -> list[tuple[str, str, str, int, datetime, dict[str, Any]]]:
-        return self._session.query(values.components)
+        return self._session.query(kept.components)
 
     def forget_component(self, component: str) -> None:
         self._session.write(lambda tx: tx.run("DELETE FROM component WHERE component = ?", (component,)))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 import msgspec
 
@@ -24,11 +23,9 @@ from tradewind.domain.records import (
     Term,
     run_pk_of,
 )
-from tradewind.domain.spec import DEFAULT_POOL, DagSpec
+from tradewind.domain.spec import DagSpec
 from tradewind.domain.states import ACTIVE_RUN_STATES, TERMINAL_RUN_STATES, RunState, TaskState
-from tradewind.errors import NotFoundError
 from tradewind.metastore.maintenance import TABLES, has_active_runs
-from tradewind.metastore.values import no_default_pool
 from tradewind.metastore.world import no_version
 from tradewind.ports.clock import Clock
 from tradewind.ports.metastore import DagListing
@@ -37,9 +34,10 @@ from tradewind.runtime.clock import SystemClock
 from tradewind.testing.memory import commit as committing
 from tradewind.testing.memory import dag_files
 from tradewind.testing.memory.tables import Tables, Version
+from tradewind.testing.memory.values import ValueStore
 
 
-class InMemoryMetastore:
+class InMemoryMetastore(ValueStore):
     """Fulfils :class:`tradewind.ports.metastore.Metastore` without a file. Database time is ``clock``'s.
 
     ``assert_edges`` makes a commit raise ``AssertionError`` when it changes a state in a way that no chain of
@@ -55,10 +53,9 @@ class InMemoryMetastore:
         wakeup: Wakeup | None = None,
         tables: Tables | None = None,
     ) -> None:
-        self._clock = clock or SystemClock()
+        super().__init__(tables or Tables(), clock or SystemClock())
         self._assert_edges = assert_edges
         self._wakeup = wakeup
-        self.tables = tables or Tables()
 
     # -- life -------------------------------------------------------------------------------------
 
@@ -69,9 +66,6 @@ class InMemoryMetastore:
 
     def close(self) -> None:
         """Nothing is open."""
-
-    def now(self) -> datetime:
-        return self._clock.now()
 
     # -- leadership -------------------------------------------------------------------------------
 
@@ -130,10 +124,6 @@ class InMemoryMetastore:
                     kept = msgspec.structs.replace(row, lease_until_at=lease)
                     self.tables.instances[row.run_pk][row_id] = kept
         return refused
-
-    def _audit(self, kind: str, actor: str, dag_id: str | None = None, **data: str | int) -> None:
-        event = EventRow(kind=kind, actor=actor, dag_id=dag_id, data=dict(data))
-        committing.add_events(self.tables, (event,), self.now())
 
     # -- reads of the scheduler -------------------------------------------------------------------
 
@@ -292,104 +282,6 @@ class InMemoryMetastore:
             if key in {None, item} and map_index in {None, index}
         ]
 
-    def task_state(self, run_pk: int, task_id: str, map_index: MapIndex) -> dict[str, str]:
-        with self.tables.lock:
-            return dict(sorted(self.tables.task_state.get((run_pk, task_id, map_index), {}).items()))
-
-    def set_task_state(
-        self, run_pk: int, task_id: str, map_index: MapIndex, values: Mapping[str, str | None]
-    ) -> None:
-        with self.tables.lock:
-            if run_pk not in self.tables.runs:
-                raise NotFoundError(f"Run {run_pk} was deleted; its tasks can keep nothing any more.")
-            kept = self.tables.task_state.setdefault((run_pk, task_id, map_index), {})
-            for key, value in values.items():
-                if value is None:
-                    kept.pop(key, None)
-                else:
-                    kept[key] = value
-
-    def set_rendered(self, instance_id: int, token: int, fields: Mapping[str, str]) -> None:
-        with self.tables.lock:
-            self.tables.rendered.setdefault(instance_id, {})[token] = dict(fields)
-
-    def rendered(self, instance_id: int) -> dict[str, str]:
-        with self.tables.lock:
-            attempts = self.tables.rendered.get(instance_id)
-            return dict(attempts[max(attempts)]) if attempts else {}
-
-    def connection(self, conn_id: str) -> tuple[str, bytes] | None:
-        row = self.tables.connections.get(conn_id)
-        return None if row is None else row[:2]
-
-    def connections(self) -> list[tuple[str, str, bytes, str]]:
-        with self.tables.lock:
-            return [(conn_id, *row) for conn_id, row in sorted(self.tables.connections.items())]
-
-    def set_connection(
-        self, conn_id: str, conn_type: str, secret: bytes, description: str, *, actor: str
-    ) -> None:
-        with self.tables.lock:
-            self.tables.connections[conn_id] = (conn_type, secret, description)
-            self._audit("connection.set", actor, conn_id=conn_id, conn_type=conn_type)
-
-    def delete_connection(self, conn_id: str, *, actor: str) -> bool:
-        with self.tables.lock:
-            if self.tables.connections.pop(conn_id, None) is None:
-                return False
-            self._audit("connection.deleted", actor, conn_id=conn_id)
-            return True
-
-    def variable(self, key: str) -> tuple[bytes, bool] | None:
-        row = self.tables.variables.get(key)
-        return None if row is None else row[:2]
-
-    def variables(self) -> list[tuple[str, bytes, bool, str]]:
-        with self.tables.lock:
-            return [(key, *row) for key, row in sorted(self.tables.variables.items())]
-
-    def set_variable(self, key: str, value: bytes, encrypted: bool, description: str, *, actor: str) -> None:  # noqa: FBT001 - stored as given
-        with self.tables.lock:
-            self.tables.variables[key] = (value, encrypted, description)
-            self._audit("variable.set", actor, key=key)
-
-    def delete_variable(self, key: str, *, actor: str) -> bool:
-        with self.tables.lock:
-            if self.tables.variables.pop(key, None) is None:
-                return False
-            self._audit("variable.deleted", actor, key=key)
-            return True
-
-    def set_pool(self, name: str, slots: int, description: str, *, actor: str) -> None:
-        with self.tables.lock:
-            self.tables.pools[name] = PoolRow(name=name, slots=slots, description=description)
-            self._audit("pool.set", actor, pool=name, slots=slots)
-
-    def delete_pool(self, name: str, *, actor: str) -> bool:
-        if name == DEFAULT_POOL:
-            raise no_default_pool()
-        with self.tables.lock:
-            if self.tables.pools.pop(name, None) is None:
-                return False
-            self._audit("pool.deleted", actor, pool=name)
-            return True
-
-    # -- components -------------------------------------------------------------------------------
-
-    def beat_component(self, component: str, kind: str, host: str, pid: int, data: Mapping[str, Any]) -> None:
-        with self.tables.lock:
-            self.tables.components[component] = (kind, host, pid, self.now(), dict(data))
-
-    def components(self) -> list[tuple[str, str, str, int, datetime, dict[str, Any]]]:
-        with self.tables.lock:
-            return [
-                (name, *row) for name, row in sorted(self.tables.components.items(), key=lambda item: item[0])
-            ]
-
-    def forget_component(self, component: str) -> None:
-        with self.tables.lock:
-            self.tables.components.pop(component, None)
-
     # -- reads for people -------------------------------------------------------------------------
 
     def list_runs(
@@ -479,7 +371,7 @@ class InMemoryMetastore:
             for version_id, _number, _hash, _since in self.versions(dag_id):
                 del self.tables.versions[version_id]
             del self.tables.dags[dag_id]
-            self._audit("dag.deleted", actor, dag_id=dag_id)
+            self._audit("dag.deleted", actor, dag_id)
             return True
 
     def clean(self, before: datetime, *, keep_last_per_dag: int, limit: int) -> dict[str, int]:

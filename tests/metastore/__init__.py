@@ -1,0 +1,1 @@
+"""The metastore on each database, and what only SQL has."""
