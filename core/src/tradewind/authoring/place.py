@@ -37,8 +37,11 @@ def author_place() -> Place:
     """Return the innermost calling line that is not Tradewind's own."""
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - inspect.stack() reads files and costs milliseconds
     while frame is not None:
-        if not frame.f_code.co_filename.startswith(_PACKAGE):
-            return Place(frame.f_code.co_filename, frame.f_lineno)
+        code = frame.f_code
+        # the __init__ of a dataclass is made of a string, which is no author's file
+        generated = code.co_filename == "<string>" and code.co_name.startswith("__")
+        if not generated and not code.co_filename.startswith(_PACKAGE):
+            return Place(code.co_filename, frame.f_lineno)
         frame = frame.f_back
     return NOWHERE
 

@@ -16,7 +16,6 @@ from tradewind.authoring.place import author_place
 from tradewind.errors import ArgumentError
 
 RETURN_VALUE = "return_value"
-DEPTH_MAX = 64  # nesting of arguments that is looked through; deeper is refused by the compiler
 
 # What str(reference) gives; found again in template strings, so that an f-string makes the dependency too.
 _IN_TEMPLATE = re.compile(r"\{\{ ti\.xcom_pull\(task_ids='([^']+)', key='[^']*'\) \}\}")
@@ -211,32 +210,12 @@ class GroupItem(Ref):
         return f'"{self.name}" of the mapped group "{self.group.group_id}"'
 
 
-def find_refs(value: Any, depth: int = 0) -> Iterator[Ref]:
+def find_refs(value: Any) -> Iterator[Ref]:
     """Yield the references anywhere inside an argument.
 
     Looks into lists, tuples, sets, dicts, dataclasses and objects that declare ``template_fields``.
     """
-    if value is None or isinstance(value, str | int | float | bytes):
-        return
-    if isinstance(value, Ref):
-        yield value
-    elif depth >= DEPTH_MAX:
-        return
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from find_refs(key, depth + 1)
-            yield from find_refs(item, depth + 1)
-    elif isinstance(value, list | tuple | set | frozenset):
-        for item in value:
-            yield from find_refs(item, depth + 1)
-    elif is_dataclass(value) and not isinstance(value, type):
-        for declared in fields(value):
-            yield from find_refs(getattr(value, declared.name, None), depth + 1)
-    elif not isinstance(value, type | TaskNode) and isinstance(
-        getattr(value, "template_fields", None), tuple | list
-    ):
-        for name in value.template_fields:
-            yield from find_refs(getattr(value, name, None), depth + 1)
+    return (leaf for leaf in leaves(value) if isinstance(leaf, Ref))
 
 
 def find_tasks(value: Any) -> Iterator[TaskNode]:
@@ -251,16 +230,41 @@ def find_groups(value: Any) -> Iterator[GroupNode]:
         yield from ref.groups()
 
 
-def find_template_task_ids(value: Any, depth: int = 0) -> Iterator[str]:
+def find_template_task_ids(value: Any) -> Iterator[str]:
     """Yield the ids of tasks whose reference was written into a template string: ``f"cp {extract()} /tmp"``."""
-    if isinstance(value, str):
-        if "ti.xcom_pull(" in value:
-            yield from _IN_TEMPLATE.findall(value)
-    elif depth >= DEPTH_MAX:
-        return
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from find_template_task_ids(item, depth + 1)
-    elif isinstance(value, list | tuple | set | frozenset):
-        for item in value:
-            yield from find_template_task_ids(item, depth + 1)
+    for leaf in leaves(value):
+        if isinstance(leaf, str) and "ti.xcom_pull(" in leaf:
+            yield from _IN_TEMPLATE.findall(leaf)
+
+
+def leaves(value: Any) -> Iterator[Any]:
+    """Yield what is inside an argument and has no parts itself, in order; each container is entered once."""
+    entered: set[int] = set()
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        parts = _parts(one)
+        if parts is None:
+            yield one
+        elif id(one) not in entered:
+            entered.add(id(one))
+            waiting.extend(reversed(parts))
+
+
+def _parts(value: Any) -> list[Any] | None:
+    if value is None or isinstance(value, _WHOLE):
+        return None
+    if isinstance(value, Mapping):
+        return [part for item in value.items() for part in item]
+    if isinstance(value, list | tuple | set | frozenset):
+        return list(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return [getattr(value, declared.name, None) for declared in fields(value)]
+    if not isinstance(value, type | TaskNode):
+        declared_fields = getattr(value, "template_fields", None)
+        if isinstance(declared_fields, tuple | list):
+            return [getattr(value, name, None) for name in declared_fields]
+    return None
+
+
+_WHOLE = (str, int, float, bytes, Ref)

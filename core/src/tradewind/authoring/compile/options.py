@@ -102,7 +102,7 @@ def member(kind: type[Enum]) -> Check:
             return None
         names = [item.value for item in kind]
         close = nearest(value, names) if isinstance(value, str) else ""
-        return (f"{close}, perhaps? One of " if close else "one of ") + ", ".join(names)
+        return f"one of {', '.join(names)}" + (f" (did you mean {close}?)" if close else "")
 
     return check
 

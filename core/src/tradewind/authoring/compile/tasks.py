@@ -18,7 +18,7 @@ from tradewind.authoring.mapped import MappedOperator
 from tradewind.authoring.options import CALLBACK_NAMES
 from tradewind.authoring.plain import NotPlainError, plain
 from tradewind.authoring.task import Task
-from tradewind.authoring.xcom import Ref, find_refs
+from tradewind.authoring.xcom import Ref, find_refs, leaves
 from tradewind.domain.run_ids import check_task_id
 from tradewind.domain.spec import RetrySpec, TaskSpec, TriggerRule
 from tradewind.errors import ArgumentError, AuthorError, UnknownReferenceError
@@ -28,7 +28,6 @@ _PULL = re.compile(r"xcom_pull\(\s*(?:task_ids\s*=\s*)?(['\"])([^'\"]+)\1([^)]*)
 # Options that TaskSpec has no field for; they are kept with the arguments.
 _ARGUMENT_OPTIONS = ("retry_on", "no_retry_on", "do_xcom_push", *CALLBACK_NAMES)
 _NAMES_SHOWN_MAX = 20
-_ITEMS_SEARCHED_MAX = 10_000  # longer lists are data, not templates
 
 
 @dataclass(slots=True)
@@ -259,16 +258,9 @@ def _refs(group: TaskGroup) -> Iterator[Ref]:
 def _templates(task: Task) -> Iterator[str]:
     """Yield the strings among a task's templated arguments that pull an output."""
     fields = frozenset(task.operator_type.template_fields)
-    waiting = [value for name, value in task.given.items() if name in fields]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, str):
-            if "xcom_pull(" in value:
-                yield value
-        elif isinstance(value, Mapping):
-            waiting.extend(value.values())
-        elif isinstance(value, list | tuple) and len(value) <= _ITEMS_SEARCHED_MAX:
-            waiting.extend(value)
+    for name, value in task.given.items():
+        if name in fields:
+            yield from (text for text in leaves(value) if isinstance(text, str) and "xcom_pull(" in text)
 
 
 def _some(names: Mapping[str, Any]) -> str:
