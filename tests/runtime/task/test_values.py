@@ -31,7 +31,7 @@ class Point:
 
 
 class Pair(collections.namedtuple("Pair", "a b")):  # noqa: PYI024 - the untyped one is what must work
-    pass
+    __slots__ = ()
 
 
 scalars = (

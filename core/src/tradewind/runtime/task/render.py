@@ -55,19 +55,19 @@ class Renderer:
         self._environments: dict[str, ImmutableSandboxedEnvironment] = {}
         self._shell_values: list[str] = []
 
-    def text(self, template: str, *, field: str, shell: bool = False) -> Any:
+    def text(self, template: str, *, field: str, quoted: bool = False) -> Any:
         """Return the rendered text (with native rendering: the value); ``TemplateProblem`` names the ``field``.
 
-        With ``shell`` every value is quoted for its place in the command, unless marked ``| unquoted``.
+        With ``quoted`` every value is quoted for its place in the command, unless marked ``| unquoted``.
         """
         if not is_template(template):
             return template
         from jinja2 import TemplateError
 
-        environment = self._environment("shell" if shell else "native" if self._native else "text")
+        environment = self._environment("shell" if quoted else "native" if self._native else "text")
         try:
             rendered = environment.from_string(template).render()
-            if shell:
+            if quoted:
                 rendered = place_values(rendered, self._shell_values)
         except (TemplateError, ShellPlaceProblem) as error:
             raise TemplateProblem(self._message(error, template, field)) from None
@@ -151,7 +151,8 @@ def _unquoted(value: Any) -> Unquoted:
 
 def _lookup(names: Mapping[str, Any]) -> Any:
     """Return the class of contexts: names are looked up one by one, so that only what is used is asked for."""
-    from jinja2.runtime import Context, missing
+    from jinja2.runtime import Context
+    from jinja2.utils import missing
 
     class Lookup(Context):
         def resolve_or_missing(self, key: str) -> Any:

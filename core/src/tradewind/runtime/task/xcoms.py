@@ -49,9 +49,11 @@ class XComs:
         """Return the rows below ``prefix`` in index order, from ``offset`` on, at most ``limit``."""
         found = self._ask(task_id, key, map_index=None, prefix=list(prefix), offset=offset, limit=limit)
         below = sorted(row for row in found if row[0][: len(prefix)] == prefix)
-        if len(found) > limit or (offset and below and self._starts_over(below, offset)):
-            return below[offset : offset + limit]
-        return below
+        return below[offset : offset + limit] if len(found) > limit else below
+
+    def read(self, row: Row) -> Any:
+        """Return the value of a row."""
+        return decode(row[1], self.types)
 
     def many(self, task_id: str, key: str, prefix: MapIndex = ()) -> LazyXCom:
         """Return the values of all instances below ``prefix`` that pushed one, in index order, fetched when used."""
@@ -75,10 +77,6 @@ class XComs:
 
     def _ask(self, task_id: str, key: str, **arguments: Any) -> list[Row]:
         return _rows(self._data.ask("xcom_get", task_id=task_id, key=key, **arguments, **self._where))
-
-    def _starts_over(self, below: list[Row], offset: int) -> bool:
-        """Whether a source that ignores ``offset`` answered; a page of an honest one cannot hold index 0 again."""
-        return not any(below[0][0]) and len(below) > offset
 
 
 def _rows(answer: Any) -> list[Row]:
@@ -108,9 +106,6 @@ class LazyXCom(Sequence[Any]):
             self._found += page
             self._complete = len(page) < PAGE_ROWS
 
-    def _value(self, row: Row) -> Any:
-        return decode(row[1], self._source.types)
-
     @overload
     def __getitem__(self, place: int) -> Any: ...
     @overload
@@ -118,9 +113,9 @@ class LazyXCom(Sequence[Any]):
     def __getitem__(self, place: int | slice) -> Any:
         if isinstance(place, slice):
             self._fetch(None)
-            return [self._value(row) for row in self._found[place]]
+            return [self._source.read(row) for row in self._found[place]]
         self._fetch(place + 1 if place >= 0 else None)
-        return self._value(self._found[place])
+        return self._source.read(self._found[place])
 
     def __iter__(self) -> Iterator[Any]:
         place = 0
@@ -128,7 +123,7 @@ class LazyXCom(Sequence[Any]):
             self._fetch(place + 1)
             if place >= len(self._found):
                 return
-            yield self._value(self._found[place])
+            yield self._source.read(self._found[place])
             place += 1
 
     def __len__(self) -> int:

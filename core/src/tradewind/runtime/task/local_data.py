@@ -1,0 +1,143 @@
+"""Answers a task's questions in this process, from memory: for ``dag.test()`` and for tests of operators."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from tradewind.domain import codec
+from tradewind.domain.records import MapIndex
+from tradewind.errors import RuntimeApiError
+
+XComKey = tuple[str, MapIndex, str]  # task id, map index, key
+
+
+class LocalStore:
+    """What the tasks of one run share: XComs, states, rendered fields, connections, variables.
+
+    ``connection`` and ``variable`` look one up and return None when there is none. ``trigger`` and ``run_state``
+    answer the verbs about other runs; without them such a question is refused.
+    """
+
+    def __init__(
+        self,
+        *,
+        connection: Callable[[str], Mapping[str, Any] | None] = lambda _: None,
+        variable: Callable[[str], str | None] = lambda _: None,
+        trigger: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+        run_state: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+    ) -> None:
+        self.xcoms: dict[XComKey, str] = {}
+        self.states: dict[tuple[str, MapIndex], dict[str, str]] = {}
+        self.rendered: dict[tuple[str, MapIndex], dict[str, str]] = {}
+        self.variables: dict[str, str] = {}
+        self.connection = connection
+        self.variable = variable
+        self.trigger = trigger
+        self.run_state = run_state
+
+    def put(self, task_id: str, index: MapIndex, xcoms: Mapping[str, str]) -> None:
+        """Store an attempt's XComs as JSON texts."""
+        self.xcoms.update({(task_id, index, key): text for key, text in xcoms.items()})
+
+    def clear(self, task_id: str, index: MapIndex) -> None:
+        """Forget an instance's XComs: a new try starts."""
+        for key in [key for key in self.xcoms if key[:2] == (task_id, index)]:
+            del self.xcoms[key]
+
+
+class LocalData:
+    """The questions of one instance, answered from a :class:`LocalStore`."""
+
+    def __init__(self, store: LocalStore, task_id: str, index: MapIndex = ()) -> None:
+        self._store = store
+        self._task_id = task_id
+        self._index = index
+        self._verbs: dict[str, Callable[[dict[str, Any]], Any]] = {
+            "xcom_get": self._xcom_get,
+            "xcom_put": self._xcom_put,
+            "connection_get": self._connection_get,
+            "variable_get": self._variable_get,
+            "variable_set": self._variable_set,
+            "state_get": self._state_get,
+            "state_set": self._state_set,
+            "run_trigger": self._run_trigger,
+            "run_state": self._run_state,
+            "rendered_put": self._rendered_put,
+        }
+
+    def ask(self, verb: str, **arguments: Any) -> Any:
+        """Return the answer; ``RuntimeApiError`` for a verb that is not known."""
+        answer = self._verbs.get(verb)
+        if answer is None:
+            raise RuntimeApiError(f"a task cannot ask for {verb!r}; it may ask for {', '.join(self._verbs)}")
+        return answer(arguments)
+
+    def _xcom_get(self, arguments: dict[str, Any]) -> Any:
+        if arguments.get("run_id") or arguments.get("dag_id"):
+            raise RuntimeApiError("a test run has no other runs, so their XComs cannot be read")
+        prefix = tuple(arguments.get("prefix") or ())
+        exact = arguments.get("map_index")
+        rows = sorted(
+            (list(index), text)
+            for (task_id, index, key), text in self._store.xcoms.items()
+            if task_id == arguments["task_id"]
+            and key == arguments["key"]
+            and index[: len(prefix)] == prefix
+            and (exact is None or index == tuple(exact))
+        )
+        if "item" in arguments and rows:
+            found = _item(rows[0][1], arguments["item"])
+            if found is not None:
+                return found
+        start = arguments.get("offset") or 0
+        stop = None if arguments.get("limit") is None else start + arguments["limit"]
+        return [list(row) for row in rows[start:stop]]
+
+    def _xcom_put(self, arguments: dict[str, Any]) -> None:
+        self._store.put(self._task_id, self._index, {arguments["key"]: arguments["value"]})
+
+    def _connection_get(self, arguments: dict[str, Any]) -> dict[str, Any] | None:
+        found = self._store.connection(arguments["conn_id"])
+        return None if found is None else dict(found)
+
+    def _variable_get(self, arguments: dict[str, Any]) -> str | None:
+        key = arguments["key"]
+        return self._store.variables[key] if key in self._store.variables else self._store.variable(key)
+
+    def _variable_set(self, arguments: dict[str, Any]) -> None:
+        self._store.variables[arguments["key"]] = arguments["value"]
+
+    def _state_get(self, _arguments: dict[str, Any]) -> dict[str, str]:
+        return dict(self._store.states.get((self._task_id, self._index), {}))
+
+    def _state_set(self, arguments: dict[str, Any]) -> None:
+        state = self._store.states.setdefault((self._task_id, self._index), {})
+        for key, text in arguments["values"].items():
+            if text is None:
+                state.pop(key, None)
+            else:
+                state[key] = text
+
+    def _run_trigger(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        if self._store.trigger is None:
+            raise RuntimeApiError(
+                f'a test run starts no other runs, so DAG "{arguments["dag_id"]}" was not triggered'
+            )
+        return self._store.trigger(arguments)
+
+    def _run_state(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        if self._store.run_state is None:
+            return {"state": None, "tasks": {}}
+        return self._store.run_state(arguments)
+
+    def _rendered_put(self, arguments: dict[str, Any]) -> None:
+        self._store.rendered.setdefault((self._task_id, self._index), {}).update(arguments["fields"])
+
+
+def _item(text: str, position: int) -> dict[str, str] | None:
+    """Return one element of a stored list, as text; None for what is no plain list."""
+    value = msgspec.json.decode(text)
+    return {"item": codec.encode(value[position]).decode()} if isinstance(value, list) else None
