@@ -12,6 +12,7 @@ from typing import Any, Literal, Self, cast
 
 from tradewind.authoring.arguments import check_arguments, nearest
 from tradewind.authoring.edges import task_edges
+from tradewind.authoring.fingerprint import Home
 from tradewind.authoring.graph import Structure
 from tradewind.authoring.group import TaskGroup
 from tradewind.authoring.options import as_timedelta, as_tuple
@@ -115,13 +116,11 @@ class DAG(Structure):
 
     def _register(self) -> None:
         collection = collected()
-        self.file = self.place.file
-        self._line = self.place.line
-        if collection is not None:
-            if collection.file is not None:
-                self.file, self._line = place_in(collection.file)
-            if self.auto_register:
-                collection.dags.append(self)
+        file = collection.file if collection is not None and collection.file is not None else self.place.file
+        place, module = place_in(file)
+        self.file, self._line, self.home = place.file, place.line, Home(place.file, module)
+        if collection is not None and self.auto_register:
+            collection.dags.append(self)
 
     @property
     def line(self) -> int | None:

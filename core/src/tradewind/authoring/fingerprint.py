@@ -10,8 +10,9 @@ from __future__ import annotations
 import functools
 import hashlib
 from dataclasses import dataclass, field
+from enum import Enum
 from types import CodeType, FunctionType, MethodType
-from typing import Any
+from typing import Any, NamedTuple
 
 _DIGEST_CHARS = 16
 _REACH_MAX = 2_000  # functions and classes looked through for one callable; more change nothing in practice
@@ -20,14 +21,26 @@ _DEPTH_MAX = 8  # nesting of a constant; deeper ones are data that code makes
 _CONSTANTS = (str, bytes, int, float, complex, bool, type(None))
 
 
-def qualified_name(value: Any, home: str | None = None) -> str:
-    """Return ``module:name``, or the name alone for what ``home``, the DAG file, defines: its module's name varies."""
+class Home(NamedTuple):
+    """The DAG file, and the name its module has in this process (it varies: ``__main__``, the folder's, a test's)."""
+
+    file: str | None = None
+    module: str | None = None
+
+    def has(self, value: Any) -> bool:
+        """Whether a function or class is defined here."""
+        if self.module is not None and getattr(value, "__module__", None) == self.module:
+            return True
+        return self.file is not None and source_file(value) == self.file
+
+
+def qualified_name(value: Any, home: Home = Home()) -> str:  # noqa: B008 - frozen
+    """Return ``module:name``, or the name alone for what ``home`` defines."""
     value = unwrapped(value)
-    name = getattr(value, "__qualname__", None) or getattr(type(value), "__qualname__", "object")
-    if home is not None and source_file(value) == home:
-        return str(name)
-    module = getattr(value, "__module__", None) or getattr(type(value), "__module__", "?")
-    return f"{module}:{name}"
+    named = value if hasattr(value, "__qualname__") else type(value)
+    if home.has(named):
+        return str(named.__qualname__)
+    return f"{getattr(named, '__module__', None) or '?'}:{named.__qualname__}"
 
 
 def fingerprint(value: Any) -> str:
@@ -35,10 +48,10 @@ def fingerprint(value: Any) -> str:
     target = unwrapped(value)
     if not isinstance(target, type | FunctionType):
         target = type(target)
-    file = source_file(target)
-    if file is None:
-        return ""
-    walk = _Walk(file)
+    home = Home(source_file(target), target.__module__)
+    if home.file is None and not vars(target).get("__annotations__"):
+        return ""  # built in, or nothing in it but its name
+    walk = _Walk(home)
     walk.add(target)
     return walk.digest()
 
@@ -86,7 +99,7 @@ def _function_of(member: Any) -> Any:
 class _Walk:
     """Looks through everything one callable reaches in its file, each thing once."""
 
-    file: str
+    home: Home
     parts: list[str] = field(default_factory=list)
     seen: set[int] = field(default_factory=set)
     waiting: list[Any] = field(default_factory=list)
@@ -118,6 +131,9 @@ class _Walk:
                 continue
 
     def _class(self, kind: type) -> None:
+        for name, annotation in vars(kind).get("__annotations__", {}).items():
+            text = annotation if isinstance(annotation, str) else getattr(annotation, "__qualname__", "")
+            self.parts.append(f"{name}: {text}")
         self.parts.append(
             f"class {kind.__qualname__}({', '.join(base.__qualname__ for base in kind.__bases__)})"
         )
@@ -125,7 +141,7 @@ class _Walk:
             self._name("base", base)
         for name, member in sorted(vars(kind).items()):
             inner = _function_of(member)
-            if isinstance(inner, FunctionType) and inner.__code__.co_filename == self.file:
+            if isinstance(inner, FunctionType) and inner.__code__.co_filename == self.home.file:
                 self.add(inner)
             elif not name.startswith("__"):
                 self._name(name, member)
@@ -149,7 +165,7 @@ class _Walk:
         for value in values:
             target = unwrapped(value)
             code_like = isinstance(target, type | FunctionType)
-            if code_like and source_file(target) == self.file:
+            if code_like and self.home.has(target):
                 self.parts.append(f"{name} -> {target.__qualname__}")
                 self.add(target)
                 continue
@@ -165,6 +181,8 @@ def _constant(value: Any, depth: int = 0) -> str | None:
         return repr(value)
     if depth > _DEPTH_MAX:
         return None
+    if isinstance(value, Enum):
+        return f"{type(value).__qualname__}.{value.name} = {_constant(value.value, depth + 1)}"
     items: list[str | None]
     if type(value) in {tuple, list}:
         items = [_constant(item, depth + 1) for item in value]

@@ -46,11 +46,11 @@ def author_place() -> Place:
     return NOWHERE
 
 
-def place_in(file: str) -> Place:
-    """Return the innermost calling line inside ``file``; no line when ``file`` is not among the callers."""
+def place_in(file: str | None) -> tuple[Place, str | None]:
+    """Return the innermost calling line inside ``file``, and its module's name; neither when it is no caller."""
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - as above
     while frame is not None:
         if frame.f_code.co_filename == file:
-            return Place(file, frame.f_lineno)
+            return Place(file, frame.f_lineno), frame.f_globals.get("__name__")
         frame = frame.f_back
-    return Place(file)
+    return Place(file), None

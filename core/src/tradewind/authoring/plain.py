@@ -23,7 +23,7 @@ from uuid import UUID
 import msgspec
 
 from tradewind.authoring.assets import Asset
-from tradewind.authoring.fingerprint import fingerprint, qualified_name, unwrapped
+from tradewind.authoring.fingerprint import Home, fingerprint, qualified_name, unwrapped
 from tradewind.authoring.graph import Node
 from tradewind.authoring.xcom import ConcatRef, GroupItem, MapRef, XComRef, ZipRef
 from tradewind.domain.codec import encode
@@ -33,16 +33,17 @@ DEPTH_MAX = 50  # nesting of an argument; deeper is a structure that contains it
 TEXT_CHARS_MAX = 1_000_000  # of one string; scripts and data that large belong into a file
 ITEMS_MAX = 2_000_000  # of one argument, counted through: 100,000 mapped rows of 15 fields fit
 _INT_MAX = 2**63 - 1
+NO_HOME = Home()
 
 
 class NotPlainError(ValueError):
     """A value that has no stable JSON form; the text says where it sits, what it is and what to do."""
 
 
-def plain(value: Any, *, path: str, home: str | None = None, notes: list[str] | None = None) -> Any:
+def plain(value: Any, *, path: str, home: Home = NO_HOME, notes: list[str] | None = None) -> Any:
     """Return ``value`` built of JSON types; raises NotPlainError, whose text begins with ``path``.
 
-    ``home`` is the DAG file: code defined there is named without its module. ``notes`` gets a line for each value
+    ``home`` is the DAG file's: code defined there is named without its module. ``notes`` gets a line for each value
     that looks as if it were another one in every process.
     """
     return _View(home, notes if notes is not None else []).of(value, path, 0)
@@ -50,7 +51,7 @@ def plain(value: Any, *, path: str, home: str | None = None, notes: list[str] | 
 
 @dataclass
 class _View:
-    home: str | None
+    home: Home
     notes: list[str]
     items: int = 0
 

@@ -158,7 +158,7 @@ def _group(group: TaskGroup, dag: DAG, tasks: TaskCompiler) -> GroupSpec | None:
             what,
             group.expand_kwargs,
             group.expand_kwargs_input,
-            home=dag.file,
+            home=dag.home,
             length_max=dag.max_map_length,
             place=group.place,
             findings=findings,

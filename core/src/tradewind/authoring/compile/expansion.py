@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tradewind.authoring.compile.findings import Findings
-from tradewind.authoring.fingerprint import fingerprint, qualified_name
+from tradewind.authoring.fingerprint import Home, fingerprint, qualified_name
 from tradewind.authoring.mapped import not_mappable
 from tradewind.authoring.place import Place
 from tradewind.authoring.plain import NotPlainError, plain
@@ -35,7 +35,7 @@ def expand_spec(
     inputs: Mapping[str, Any],
     kwargs_input: Any,
     *,
-    home: str | None,
+    home: Home,
     length_max: int,
     place: Place,
     findings: Findings,
@@ -85,7 +85,7 @@ def references(value: ExpandInput) -> list[RefInput]:
     return found
 
 
-def _input(value: Any, path: str, home: str | None, depth: int) -> ExpandInput:
+def _input(value: Any, path: str, home: Home, depth: int) -> ExpandInput:
     if depth > _DEPTH_MAX:
         raise _Refused(f"{path} has more than {_DEPTH_MAX} of .map(), .zip() and .concat() on each other.")
     match value:

@@ -120,7 +120,7 @@ class TaskCompiler:
             f'Task "{task.task_id}"',
             task.expand_kwargs,
             task.expand_kwargs_input,
-            home=self.dag.file,
+            home=self.dag.home,
             length_max=self.dag.max_map_length,
             place=task.place,
             findings=self.findings,
@@ -160,11 +160,11 @@ class TaskCompiler:
 
     def _view(self, value: Any, name: str, notes: list[str]) -> Any:
         if not callable(value) or isinstance(value, Ref):
-            return plain(value, path=name, home=self.dag.file, notes=notes)
+            return plain(value, path=name, home=self.dag.home, notes=notes)
         known = self.views.get(id(value))
         if known is None:
             # the function is kept beside its view, so that its id stays its own
-            known = self.views[id(value)] = (value, plain(value, path=name, home=self.dag.file, notes=notes))
+            known = self.views[id(value)] = (value, plain(value, path=name, home=self.dag.home, notes=notes))
         return known[1]
 
     def _setups(self, task: Task) -> tuple[str, ...]:
