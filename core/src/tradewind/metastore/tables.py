@@ -91,6 +91,8 @@ dag = Table(
     **MYSQL,
 )
 
+Index("ix_dag_file", dag.c.file)
+
 dag_source = Table(
     "dag_source",
     metadata,
