@@ -21,7 +21,7 @@ from tradewind.domain.records import (
     Term,
     run_pk_of,
 )
-from tradewind.domain.states import SLOT_STATES, TaskState
+from tradewind.domain.states import SLOT_STATES, RunState, TaskState
 from tradewind.errors import NotFoundError
 
 
@@ -34,7 +34,7 @@ class ExecutorFacts(NamedTuple):
 
 
 class Holder(NamedTuple):
-    """A task instance that is queued or running, and its run."""
+    """A task instance and its run."""
 
     row: InstanceRow
     run: RunRow
@@ -64,6 +64,7 @@ class Facts:
     _by_task: dict[int, dict[str, list[InstanceRow]]] = field(default_factory=dict)
     _graphs: dict[int, Graph] = field(default_factory=dict)
     _holders: list[Holder] | None = None
+    _ready: list[Holder] | None = None
     # (run, task, index in its groups, placeholder?, instant) -> reasons: mapped instances wait for the same.
     upstream_known: dict[tuple[Any, ...], list[Reason]] = field(default_factory=dict)
 
@@ -103,15 +104,28 @@ class Facts:
     def holders(self) -> Sequence[Holder]:
         """Return everything that holds slots, the longest first."""
         if self._holders is None:
-            found = [
-                Holder(row, snapshot.run)
-                for snapshot in self.runs.values()
-                for row in snapshot.instances
-                if row.state in SLOT_STATES
-            ]
+            found = [one for one in self._everything() if one.row.state in SLOT_STATES]
             found.sort(key=lambda one: (one.row.queued_at is None, one.row.queued_at, one.row.id))
             self._holders = found
         return self._holders
+
+    def ready(self) -> Sequence[Holder]:
+        """Return everything that waits for slots and may start."""
+        if self._ready is None:
+            self._ready = [
+                one
+                for one in self._everything()
+                if one.row.state is TaskState.SCHEDULED
+                and one.run.state is RunState.RUNNING
+                and not one.row.held
+                and one.row.wake_at is None
+            ]
+        return self._ready
+
+    def _everything(self) -> Iterator[Holder]:
+        for snapshot in self.runs.values():
+            for row in snapshot.instances:
+                yield Holder(row, snapshot.run)
 
     def executor_of(self, row: InstanceRow, task: GraphTask | None) -> str:
         """Return the name of the executor an instance is for."""

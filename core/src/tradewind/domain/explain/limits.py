@@ -24,7 +24,11 @@ def limit_reasons(
         *_counted_limits(facts, run, row, task),
         *(_keyed(facts, run, task, limit, now) for limit in task.spec.limits),
     ]
-    return [reason for reason in found if reason is not None]
+    reasons = [reason for reason in found if reason is not None]
+    if not reasons:
+        ahead = _line(facts, run, row)
+        reasons += [ahead] if ahead else []
+    return reasons
 
 
 def no_worker(facts: Facts, row: InstanceRow, task: GraphTask | None) -> Reason | None:
@@ -87,6 +91,35 @@ def _pool(facts: Facts, row: InstanceRow) -> Reason | None:
             "holders": _names(held),
         },
     )
+
+
+def _line(facts: Facts, run: RunRow, row: InstanceRow) -> Reason | None:
+    """Return who stands before it in the line of its pool and needs more slots than are free: lines are kept."""
+    slots = facts.pools[row.pool].slots
+    free = slots - sum(one.row.pool_slots for one in facts.holders() if one.row.pool == row.pool)
+    mine = _place_in_line(facts, Holder(row, run))
+    before = [
+        one
+        for one in facts.ready()
+        if one.row.pool == row.pool
+        and one.row.id != row.id
+        and free < one.row.pool_slots <= slots
+        and _place_in_line(facts, one) <= mine
+    ]
+    if not before:
+        return None
+    first = min(before, key=lambda one: (_place_in_line(facts, one), one.row.id))
+    return Reason(
+        kind=ReasonKind.POOL_FULL,
+        message=f'pool "{row.pool}" has {free} of {plural(slots, "slot")} free, but '
+        f"{full_name(first.row, first.run)} stands before it in line and needs {first.row.pool_slots}",
+        data={"pool": row.pool, "slots": slots, "used": slots - free, "before": _names(before)},
+    )
+
+
+def _place_in_line(facts: Facts, one: Holder) -> tuple[int, int, int, datetime]:
+    """Return what admission sorts by; DAGs that are equal in it take turns, which rows do not tell."""
+    return (-facts.graph_of(one.run).spec.priority, -one.run.priority, -one.row.priority, one.run.run_after)
 
 
 def _counted_limits(facts: Facts, run: RunRow, row: InstanceRow, task: GraphTask) -> Iterable[Reason | None]:
