@@ -86,7 +86,9 @@ class DataService:
         """Answer one question."""
         verb = self._verbs.get(request.verb)
         if verb is None:
-            return DataReply(error=f'the runtime API has no verb "{request.verb}"; it knows {", ".join(self._verbs)}')
+            return DataReply(
+                error=f'the runtime API has no verb "{request.verb}"; it knows {", ".join(self._verbs)}'
+            )
         try:
             if request.verb == "source_get":  # asked before the claim, by the server that imports the file
                 return DataReply(value=self._source_get(None, request.arguments))
@@ -99,7 +101,9 @@ class DataService:
     def _valid_instance(self, request: DataRequest) -> InstanceRow:
         rows = self._store.instances([request.instance_id])
         if not rows or rows[0].state is not TaskState.RUNNING or rows[0].token != request.token:
-            raise RuntimeApiError("this attempt is no longer the valid one: it was cleared, cancelled or replaced")
+            raise RuntimeApiError(
+                "this attempt is no longer the valid one: it was cleared, cancelled or replaced"
+            )
         return rows[0]
 
     # ---- XComs --------------------------------------------------------------------------------------------------
@@ -153,7 +157,9 @@ class DataService:
             if not rows or rows[0].state is not row.state or rows[0].token != row.token:
                 break
             row = rows[0]
-        raise RuntimeApiError("this attempt is no longer the valid one: it was cleared, cancelled or replaced")
+        raise RuntimeApiError(
+            "this attempt is no longer the valid one: it was cleared, cancelled or replaced"
+        )
 
     # ---- connections, variables, state --------------------------------------------------------------------------
 

@@ -43,7 +43,9 @@ def trigger_run(
     for _try in range(TRIES_MAX):
         name = run_id
         if name is None:
-            name = make_run_id(run_type, logical_date or now, lambda taken: store.find_run(dag_id, taken) is not None)
+            name = make_run_id(
+                run_type, logical_date or now, lambda taken: store.find_run(dag_id, taken) is not None
+            )
         else:
             known = store.find_run(dag_id, name)
             if known is not None:

@@ -20,6 +20,7 @@ from datetime import datetime, timedelta
 
 from tradewind.domain.decide import Decision, Dispatch, decide
 from tradewind.domain.records import LostRace, Term
+from tradewind.domain.states import SLOT_STATES, TaskState
 from tradewind.domain.timetable import TimetableFactory
 from tradewind.domain.world import World
 from tradewind.errors import MetastoreUnavailableError
@@ -31,7 +32,9 @@ from tradewind.scheduler.inbox import DataService, Inbox, Lost
 
 RUN_PKS_PER_RESERVE = 64  # keys fetched at once: one small transaction per so many new runs
 RACES_PER_TURN_MAX = 8  # after so many lost races in a row the whole world is read again
-RESEND_AFTER = timedelta(seconds=30)  # a queued attempt nobody claimed is dispatched again: messages are hints
+RESEND_AFTER = timedelta(
+    seconds=30
+)  # a queued attempt nobody claimed is dispatched again: messages are hints
 LOST_LEASES_PER_LOOK = 500
 
 Trouble = Callable[[str, BaseException], None]
@@ -127,12 +130,14 @@ class Engine:
             self.world = self._build_world()
             return
         self._feed.reload_runs(self.world, set(decision.touched_runs))
-        self._feed.reload_dags(self.world, {write.row.dag_id for write in decision.batch.dags})
+        self._feed.reload_dags(self.world, set(decision.touched_dags))
         # What was to be cancelled because of others' committed changes still has to be; the world has forgotten it.
-        self._cancel(
-            [cancel for cancel in decision.cancels if not self.world.holds_slot(cancel[0], cancel[1])]
-        )
+        self._cancel([cancel for cancel in decision.cancels if not self._may_run(cancel[0], cancel[1])])
         self._feed.follow(self.world)
+
+    def _may_run(self, instance_id: int, token: int) -> bool:
+        instance = self.world.instance(instance_id)
+        return instance is not None and instance.token == token and instance.state in SLOT_STATES
 
     def _provide(self, decision: Decision) -> bool:
         """Fetch what the decision could not go on without. Return whether there was anything."""
@@ -158,12 +163,21 @@ class Engine:
         """Note expired leases for the next turn, and dispatch again what stayed queued for long."""
         if self._needs_rebuild:
             return
-        for instance_id, token in self._store.expired_leases(LOST_LEASES_PER_LOOK) if self.world.has_live else ():
-            reason = "its worker was not heard of for longer than the lease"
-            self._inbox.lose(Lost(instance_id, token, reason, lease_expired=True))
+        held = [
+            instance for pool in self.world.admission.pools.values() for instance in pool.holders.values()
+        ]
+        if any(instance.state is TaskState.RUNNING for instance in held):
+            for instance_id, token in self._store.expired_leases(LOST_LEASES_PER_LOOK):
+                reason = "its worker was not heard of for longer than the lease"
+                self._inbox.lose(Lost(instance_id, token, reason, lease_expired=True))
         if self._resent_at is None or now - self._resent_at >= RESEND_AFTER:
             self._resent_at = now
-            self._dispatch(self.world.dispatches_queued_before(now - RESEND_AFTER))
+            before = now - RESEND_AFTER
+            self.world.redispatch.extend(
+                i
+                for i in held
+                if i.state is TaskState.QUEUED and i.queued_at is not None and i.queued_at < before
+            )
 
     # ---- executors ----------------------------------------------------------------------------------------------
 

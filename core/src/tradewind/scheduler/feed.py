@@ -129,4 +129,3 @@ class Feed:
             if len(self._sources) > SPECS_KEPT_MAX:
                 self._sources.pop(next(iter(self._sources)))
         return found
-

@@ -127,9 +127,7 @@ class Inbox:
     def apply(self, world: World, now: datetime) -> None:
         """Move the world by everything that is pending; called again after a lost race."""
         for lost in self._lost:
-            world.lose(
-                lost.instance_id, lost.token, lost.reason, now, lease_expired=lost.lease_expired
-            )
+            world.lose(lost.instance_id, lost.token, lost.reason, now, lease_expired=lost.lease_expired)
         for pending in self._pending:
             pending.reports = [self._report(world, report, now) for report in pending.call.reports]
             pending.claims = [self._claim(world, claim, now) for claim in pending.call.claims]

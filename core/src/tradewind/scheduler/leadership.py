@@ -20,7 +20,9 @@ TRUST_SHARE = 0.9  # of the lease, the rest absorbs the difference between two m
 class Leadership:
     """One candidate for the leadership of a shard."""
 
-    def __init__(self, store: Metastore, clock: Clock, *, shard: str, holder: str, lease_seconds: float) -> None:
+    def __init__(
+        self, store: Metastore, clock: Clock, *, shard: str, holder: str, lease_seconds: float
+    ) -> None:
         self._store = store
         self._clock = clock
         self._shard = shard

@@ -18,6 +18,7 @@ from tradewind.ports.metastore import Metastore
 from tradewind.ports.wakeup import Wakeup
 from tradewind.scheduler.engine import Engine
 from tradewind.scheduler.leadership import Leadership
+from tradewind.scheduler.maintenance import Maintenance
 
 UNAVAILABLE_BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)  # between tries while the database is away
 TROUBLE_BACKOFF_SECONDS = 1.0  # after an unexpected error in a turn, so that it cannot spin
@@ -38,8 +39,11 @@ class Scheduler:
         *,
         wakeup: Wakeup,
         poll_seconds: float,
-        beat: Callable[[bool], None],
+        beat: Callable[..., None],
         log: Callable[[str], None],
+        maintenance: Maintenance | None = None,
+        ready: Callable[[], None] | None = None,
+        end_workers: bool = False,
     ) -> None:
         self._store = store
         self._executors = executors
@@ -50,6 +54,9 @@ class Scheduler:
         self._poll_seconds = poll_seconds
         self._beat = beat
         self._log = log
+        self._maintenance = maintenance
+        self._ready = ready
+        self._end_workers = end_workers
         self._engine: Engine | None = None
         self._stopping = False
         self._hinted = True
@@ -87,7 +94,13 @@ class Scheduler:
             self._step_down("another scheduler leads")
             return 0.0
         self._recovered()
+        self._tell_ready()
         return min(seconds, self._leadership.seconds_until_contact())
+
+    def _tell_ready(self) -> None:
+        if self._ready is not None:
+            ready, self._ready = self._ready, None
+            ready()
 
     def _take_over(self) -> None:
         for executor in self._executors.values():
@@ -106,7 +119,9 @@ class Scheduler:
         if polls:
             self._next_poll = self._clock.monotonic() + self._poll_seconds
             self._engine.look_for_lost(now)
-            self._beat(True)
+            self._beat(leads=True)
+            if self._maintenance is not None:
+                self._maintenance.tend(now)
         hinted, self._hinted = self._hinted, False
         wake_at = self._engine.turn(now, read_feed=hinted or polls)
         return self._seconds_until(wake_at)
@@ -120,7 +135,7 @@ class Scheduler:
     def _stand_by(self) -> float:
         if self._clock.monotonic() >= self._next_poll:
             self._next_poll = self._clock.monotonic() + self._poll_seconds
-            self._beat(False)
+            self._beat(leads=False)
         return self._poll_seconds
 
     def _step_down(self, why: str) -> None:
@@ -166,7 +181,7 @@ class Scheduler:
     def _end(self) -> None:
         engine, self._engine = self._engine, None
         for executor in self._executors.values() if engine is not None else ():
-            executor.stop(kill_workers=False)
+            executor.stop(kill_workers=self._end_workers)
         try:
             self._leadership.resign()
         except MetastoreUnavailableError as error:
