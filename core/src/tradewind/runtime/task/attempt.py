@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,6 +47,7 @@ class Attempt:
     spec: TaskSpec | None
     masker: Masker
     termination: Termination
+    wait: Callable[[float], None]
     task: Any = None  # as written in the DAG
     operator: Any = None  # of this index, resolved
     context: AttemptContext | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from tradewind.authoring.context import TEMPLATE_NAMES
@@ -36,8 +37,8 @@ _FACTS: Mapping[str, Callable[[TaskContext], Any]] = {
 class AttemptContext(Mapping[str, Any]):
     """A mapping with the names of templates; each is made when it is first used. See :class:`Context`.
 
-    Besides the names of the protocol: ``runs`` (start runs of other DAGs and see how they stand), ``now`` (the
-    injected clock), ``facts`` (what the claim told), ``exception`` (in callbacks of a failure).
+    Besides the names of the protocol: ``runs`` (start runs of other DAGs and see how they stand), ``now()`` and
+    ``wait(seconds)`` (the injected clock), ``facts`` (what the claim told), ``exception`` (in callbacks of a failure).
     """
 
     def __init__(
@@ -50,7 +51,8 @@ class AttemptContext(Mapping[str, Any]):
         data: DataClient,
         state: State,
         hide: Callable[[str], None],
-        now: Callable[[], Any],
+        now: Callable[[], datetime],
+        wait: Callable[[float], None],
     ) -> None:
         self.facts = facts
         self.dag = dag
@@ -59,6 +61,7 @@ class AttemptContext(Mapping[str, Any]):
         self.runs = Runs(data)
         self.state = state
         self.now = now
+        self.wait = wait
         self.log = logging.getLogger(f"tradewind.task.{facts.task_id}")
         self.exception: BaseException | None = None
         self._made: dict[str, Any] = {"dag": dag, "task": task, "ti": ti, "run": self.run}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -46,11 +47,14 @@ def run_attempt(
     spec: TaskSpec | None = None,
     masker: Masker | None = None,
     termination: Termination | None = None,
+    wait: Callable[[float], None] | None = None,
+    passes: tuple[type[BaseException], ...] = (),
 ) -> OutcomeReport:
     """Run the task that ``context`` names and return how it ended; no exception of user code comes out.
 
     ``spec`` is the task's compiled form where it is at hand (else the DAG is asked). ``masker`` learns the secrets
-    the task is given. ``termination`` is the caller's SIGTERM handler, told of the operator while it runs.
+    the task is given. ``termination`` is the caller's SIGTERM handler, told of the operator while it
+    runs. ``wait`` lets seconds pass (default: really). Exceptions of the kinds ``passes`` are not the task's and come out.
     """
     started_at = clock.now()
     attempt = Attempt(
@@ -61,15 +65,23 @@ def run_attempt(
         spec=spec,
         masker=masker or Masker(),
         termination=termination or Termination(),
+        wait=wait or _wait,
     )
     try:
         for step in STEPS:
             step(attempt)
+    except passes:
+        raise
     except BaseException as error:  # noqa: BLE001 - the border between user code and the report
         report = failed(attempt, error)
     else:
         report = succeeded(attempt)
     return msgspec.structs.replace(report, started_at=started_at, ended_at=clock.now(), pid=os.getpid())
+
+
+def _wait(seconds: float) -> None:
+    """Let time pass; a signal's handler runs meanwhile."""
+    threading.Event().wait(seconds)
 
 
 # ---- the steps ----------------------------------------------------------------------------------------
@@ -100,6 +112,7 @@ def _see(attempt: Attempt) -> None:
         state=State(data, types),
         hide=attempt.masker.add,
         now=attempt.clock.now,
+        wait=attempt.wait,
     )
     folders = [Path(path) if folder is None else folder / path for path in dag.template_searchpath]
     attempt.renderer = Renderer(

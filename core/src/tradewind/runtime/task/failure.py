@@ -36,6 +36,10 @@ class Terminated(BaseException):
     """SIGTERM came: the supervisor wants this attempt to end. Not an Exception, so that user code lets it pass."""
 
 
+class TimedOut(BaseException):
+    """The attempt's time limit is over, in a process that has no supervisor to see to it."""
+
+
 class Ending(NamedTuple):
     """How an exception ends an attempt."""
 
@@ -62,6 +66,8 @@ def ending_of(error: BaseException, operator: Any) -> Ending:  # noqa: PLR0911 -
             return Ending(OutcomeKind.FAILED, one_line(str(error)))
         case Terminated():
             return Ending(OutcomeKind.CANCELLED, "ended by SIGTERM", with_error=False)
+        case TimedOut():
+            return Ending(OutcomeKind.ERROR, one_line(str(error)), retry=wanted_retry(error, operator))
         case SystemExit():
             return Ending(OutcomeKind.ERROR, _exit_reason(error.code), retry=wanted_retry(error, operator))
         case KeyboardInterrupt():
