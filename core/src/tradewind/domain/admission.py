@@ -37,6 +37,7 @@ class Admission:
         self._lanes: dict[tuple[str, str], Lane] = {}
         self._opened: dict[int, Lane] = {}  # lanes in which something may have changed
         self._turn = 0
+        self._entered = 0
         self.rated: list[Gate] = []  # gates that closed because of their rate, to be woken up for
 
     # ---- what there is -------------------------------------------------------------------------------
@@ -91,12 +92,13 @@ class Admission:
         if node.lane is None:
             self._place(node)
         run = instance.run
+        self._entered += 1
         entry: Entry = (
             -run.dag.priority,
             -run.row.priority,
             -instance.priority,
             run.row.run_after,
-            instance.id,
+            (instance.id, self._entered),  # a run that was loaded again may leave an entry of the same id behind
             instance,
         )
         for gate in node.gates:

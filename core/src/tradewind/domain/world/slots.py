@@ -19,8 +19,9 @@ from tradewind.domain.states import TaskState
 if TYPE_CHECKING:
     from tradewind.domain.reasons import ReasonKind
 
-# (-DAG priority, -run priority, -weight, run_after, instance id, instance): the smallest goes first.
-Entry = tuple[int, int, int, datetime, int, Any]
+# (-DAG priority, -run priority, -weight, run_after, (instance id, number of the entry), instance): the smallest
+# goes first; no two are equal up to the instance, which has no order.
+Entry = tuple[int, int, int, datetime, tuple[int, int], Any]
 
 
 def still_waits(instance: Any) -> bool:
