@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from tradewind.domain.actions import (
     WHOLE_RUN,
+    ActionPlan,
     Selection,
     cancel_run,
     clear,
@@ -39,8 +41,15 @@ from tradewind.domain.records import (
     format_map_index,
 )
 from tradewind.domain.spec import DagSpec, ExpandSpec, GroupSpec, RefInput, TaskSpec, TriggerRule
-from tradewind.domain.states import TERMINAL_RUN_STATES, TERMINAL_TASK_STATES, RunState, TaskState
+from tradewind.domain.states import (
+    SLOT_STATES,
+    TERMINAL_RUN_STATES,
+    TERMINAL_TASK_STATES,
+    RunState,
+    TaskState,
+)
 from tradewind.domain.world import World
+from tradewind.errors import ConflictError
 
 START = datetime(2026, 1, 1, 6, tzinfo=UTC)
 
@@ -317,6 +326,17 @@ def test_a_held_task_waits_for_its_release() -> None:
     assert house.runs[1].state is RunState.SUCCESS
 
 
+def test_clearing_what_stands_in_line_puts_it_in_line_once() -> None:
+    house = House(spec_of(task("a", pool_slots=2), task("b", pool_slots=2)), slots=2)
+    house.trigger()
+    assert house.states() == {"a": "queued", "b": "scheduled"}
+    for _ in range(3):
+        house.act(clear(house.snapshot(), house.graph, WHOLE_RUN, now=house.now, actor="anna").batch)
+    assert house.states() == {"a": "queued", "b": "scheduled"}
+    house.work()
+    assert house.runs[1].state is RunState.SUCCESS
+
+
 def test_a_run_moves_to_the_newest_version() -> None:
     house = House(CHAIN)
     house.trigger()
@@ -415,3 +435,70 @@ def _check_reasons(house: House) -> None:
 
 def _real(reasons: Iterable[Any]) -> bool:
     return any(reason.kind is not ReasonKind.QUEUED for reason in reasons)
+
+
+# ---- any acts at any time --------------------------------------------------------------------------------
+
+
+def _act(house: House, data: st.DataObject) -> None:
+    """Let a person do something to the run, whatever it is about to do."""
+    snapshot = house.snapshot()
+    by: Any = {"now": house.now, "actor": "anna"}
+    names = tuple(one.task_id for one in house.spec.tasks)
+    selection = Selection(
+        tasks=data.draw(st.none() | st.lists(st.sampled_from(names), min_size=1, max_size=2).map(tuple)),
+        upstream=data.draw(st.booleans()),
+        downstream=data.draw(st.booleans()),
+        only_failed=data.draw(st.booleans()),
+    )
+    target = data.draw(st.sampled_from([TaskState.SUCCESS, TaskState.FAILED]))
+    acts: dict[str, Callable[[], ActionPlan]] = {
+        "clear": lambda: clear(snapshot, house.graph, selection, **by),
+        "mark": lambda: mark(snapshot, house.graph, selection, target, **by),
+        "hold": lambda: hold_task(snapshot, house.graph, selection, **by),
+        "release": lambda: release_task(snapshot, house.graph, selection, **by),
+        "mark_run": lambda: mark_run(snapshot, target, **by),
+        "cancel": lambda: cancel_run(snapshot, **by),
+        "pause": lambda: pause_run(snapshot, **by),
+        "resume": lambda: resume_run(snapshot, **by),
+    }
+    try:
+        plan = acts[data.draw(st.sampled_from(["clear", *acts]))]()
+    except ConflictError:
+        return  # the run is in no state for it
+    if plan.batch:
+        house.act(plan.batch)
+
+
+@given(specs(), st.data())
+@settings(max_examples=100, deadline=None)
+def test_runs_end_whatever_people_do(spec: DagSpec, data: st.DataObject) -> None:
+    house = House(spec, slots=data.draw(st.integers(2, 4)))
+    house.trigger()
+    valid: set[tuple[int, int]] = set()
+    for _ in range(data.draw(st.integers(0, 25))):
+        live = [row for row in house.rows.values() if row.state in SLOT_STATES]
+        stale = valid - {(row.id, row.token) for row in live}
+        for instance, token in stale:
+            late = Outcome(instance_id=instance, token=token, kind=OutcomeKind.SUCCESS)
+            assert house.world.report(late, house.now).value in {"fenced", "duplicate", "absent"}
+        if not live or data.draw(st.integers(0, 3)) == 0:
+            _act(house, data)
+            continue
+        row = data.draw(st.sampled_from(live))
+        if row.state is TaskState.RUNNING:
+            kind = data.draw(st.sampled_from([OutcomeKind.SUCCESS, OutcomeKind.FAILED, OutcomeKind.SKIPPED]))
+            house.end(row, kind, lengths={"return_value": data.draw(st.integers(0, 3))})
+        elif house.world.claim(row.id, row.token, "w1", "c", house.now).granted:
+            valid.add((row.id, row.token))
+        house.decide()
+    with suppress(ConflictError):
+        house.act(resume_run(house.snapshot(), now=house.now, actor="anna").batch)
+    plan = release_task(house.snapshot(), house.graph, WHOLE_RUN, now=house.now, actor="anna")
+    if plan.batch:
+        house.act(plan.batch)
+    for row in [row for row in house.rows.values() if row.state is TaskState.RUNNING]:
+        house.end(row, lengths={"return_value": 1})
+    house.decide()
+    house.work(lambda _row: {"lengths": {"return_value": 1}}, turns=100)
+    assert house.runs[1].state in TERMINAL_RUN_STATES, house.states()
