@@ -75,10 +75,7 @@ class _Guarded(NamedTuple):
 
 
 def commit(session: Session, batch: Batch, term: Term | None, *, wake: bool) -> CommitResult:
-    """Write the whole batch or nothing; see :meth:`tradewind.ports.metastore.Metastore.commit`.
-
-    ``wake`` tells listeners of the database (PostgreSQL's NOTIFY) in the same transaction.
-    """
+    """Write the whole batch or nothing; see :meth:`tradewind.ports.metastore.Metastore.commit`."""
     changes = _changes(session, batch)
     refused: KeyRefusedError | None = None
     for _round in range(ROUNDS_MAX):
@@ -107,11 +104,7 @@ def _write(
         matched = tx.many(change.sql, change.parameters)
         if change.exact and matched != len(change.parameters):
             raise _MismatchError
-    last = insert_events(tx, events)
-    if wake and events:
-        for statement in tx.dialect.wake:
-            tx.run(statement)
-    return last
+    return insert_events(tx, events, wake=wake)
 
 
 def check_term(tx: Tx, term: Term) -> None:
@@ -124,13 +117,19 @@ def check_term(tx: Tx, term: Term) -> None:
         )
 
 
-def insert_events(tx: Tx, events: tuple[EventRow, ...]) -> int:
-    """Insert events with the next ids, in order; return the last id, 0 without events."""
+def insert_events(tx: Tx, events: tuple[EventRow, ...], *, wake: bool = True) -> int:
+    """Insert events with the next ids, in order; return the last id, 0 without events.
+
+    ``wake`` tells listeners of the database (PostgreSQL's NOTIFY) when the transaction is committed.
+    """
     if not events:
         return 0
     last, now_us = tx.bump("event", len(events))
     first = last - len(events) + 1
     tx.many(_INSERT_EVENT, [rows.event_values(event, first + n, now_us) for n, event in enumerate(events)])
+    if wake:
+        for statement in tx.dialect.wake:
+            tx.run(statement)
     return last
 
 

@@ -33,7 +33,8 @@ from tradewind.ports.wakeup import Wakeup
 class SqlMetastore:
     """Fulfils :class:`tradewind.ports.metastore.Metastore`. Made by :func:`tradewind.metastore.connect`.
 
-    One connection, opened at the first use. ``wakeup`` is notified after every commit that wrote events.
+    One connection, opened at the first use. ``wakeup`` is notified after every commit that wrote events, unless
+    the database itself tells its listeners in the transaction (PostgreSQL, but for the leader's own commits).
     """
 
     def __init__(self, session: Session, wakeup: Wakeup | None = None) -> None:
@@ -52,7 +53,7 @@ class SqlMetastore:
         return self._session.query(world.now)
 
     def _hint(self) -> None:
-        if self._wakeup is not None:
+        if self._wakeup is not None and not self._session.dialect.wake:
             self._wakeup.notify()
 
     # -- leadership -------------------------------------------------------------------------------
