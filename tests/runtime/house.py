@@ -52,7 +52,7 @@ class House:
         self.stops: dict[Key, str] = {}
         self.outcomes: dict[Key, OutcomeReport] = {}
         self.claimants: dict[Key, set[str]] = {}
-        self.starts: Counter[Key] = Counter()
+        self.reports: Counter[Key] = Counter()
         self.launched: list[Key] = []
         self.gone: dict[Key, str] = {}
         self.questions: list[DataRequest] = []
@@ -62,9 +62,10 @@ class House:
         self.beats = 0
         self.calls = 0
         self._ids = 0
-        self.executor = self._open()
+        self.executor = self.open()
 
-    def _open(self) -> LocalExecutor:
+    def open(self) -> LocalExecutor:
+        """Start the next scheduler's executor."""
         executor = LocalExecutor(self.options, clock=SystemClock(), environment=self.environment)
         executor.start()
         return executor
@@ -137,7 +138,7 @@ class House:
     def restart_scheduler(self) -> None:
         """Let a new process take over from one that is gone."""
         self.executor.stop(kill_workers=False)
-        self.executor = self._open()
+        self.executor = self.open()
 
     def close(self) -> None:
         """End everything."""
@@ -197,7 +198,7 @@ class House:
 
     def _report(self, report: OutcomeReport) -> ReportReply:
         key = (report.instance_id, report.token)
-        self.starts[key] += 1
+        self.reports[key] += 1
         self.outcomes.setdefault(key, report)
         return ReportReply(instance_id=key[0], token=key[1], verdict="accepted")
 

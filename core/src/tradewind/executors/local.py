@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from tradewind.executors.local_workers import Channel, WorkerStarter, WorkerState
+from tradewind.executors.local_workers import PATIENCE_SECONDS, Channel, WorkerStarter, WorkerState
 from tradewind.ports.clock import Clock
 from tradewind.ports.executor import (
     ApiCall,
@@ -91,8 +91,10 @@ class LocalExecutor:
     def capacity(self) -> Capacity:
         present = [worker for worker in self._workers.values() if worker.main is not None]
         slots = sum(worker.hello.slots for worker in present)
-        if present:
+        if slots:
             return Capacity(slots=slots, workers=len(present))
+        if present:
+            return Capacity(slots=0, workers=len(present), detail="every worker is being stopped")
         problem = self._starter.problem if self._starter is not None else ""
         return Capacity(
             slots=0,
@@ -143,7 +145,7 @@ class LocalExecutor:
             return
         if target.worker is not None:
             for key in target.reported.pop(sequence, ()):
-                target.worker.held.pop(key, None)
+                target.worker.forget(key)
         self._send(target, Reply(sequence, payload))
 
     def stop(self, *, kill_workers: bool) -> None:
@@ -231,13 +233,14 @@ class LocalExecutor:
             case Dropped():
                 if channel.worker is not None:
                     for key in message.attempts:
-                        channel.worker.held.pop(key, None)
+                        channel.worker.forget(key)
             case Hello():
                 self._hello(channel, message)
 
     def _called(self, channel: Channel, call: Call) -> None:
         if channel.worker is None:
             return
+        channel.worker.claimed.update((claim.instance_id, claim.token) for claim in call.claims)
         if call.reports:
             channel.reported[call.sequence] = tuple((r.instance_id, r.token) for r in call.reports)
         self._signals.append(
@@ -325,11 +328,13 @@ class LocalExecutor:
                 del worker.pidfds[pid]
                 if pid == worker.hello.pid:
                     worker.mourned = True
+                    worker.patience_until = self._clock.monotonic() + PATIENCE_SECONDS
 
     def _bury(self) -> None:
         """Tell of attempts whose worker is verifiably dead; the others' fate is left to their leases."""
+        now = self._clock.monotonic()
         for incarnation, worker in list(self._workers.items()):
-            if worker.main is not None or not worker.mourned or not worker.is_gone():
+            if worker.main is not None or not worker.is_gone(now):
                 continue
             for fd in worker.pidfds.values():
                 self._watched.pop(fd, None)
@@ -337,7 +342,11 @@ class LocalExecutor:
             worker.close()
             del self._workers[incarnation]
             reason = f"worker {worker.hello.worker!r} (process {worker.hello.pid}) ended"
-            self._signals.extend(Gone(instance_id=k[0], token=k[1], reason=reason) for k in worker.held)
+            for key, launch in worker.held.items():
+                if launch is not None and key not in worker.claimed:
+                    self._kept[key] = launch  # it never got as far as that: another worker may have it
+                else:
+                    self._signals.append(Gone(instance_id=key[0], token=key[1], reason=reason))
             self._signals.append(CapacityChanged(detail=reason))
 
     def _await_end(self) -> None:
@@ -363,4 +372,4 @@ class LocalExecutor:
                     worker.end()
         for worker in self._workers.values():
             worker.mourned = True
-            worker.is_gone()
+            worker.is_gone(until)

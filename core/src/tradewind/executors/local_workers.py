@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import signal
 import socket
-import subprocess
 from collections.abc import Mapping
-from pathlib import Path
 
 from tradewind.ports.clock import Clock
 from tradewind.ports.runtime_api import Launch
@@ -20,6 +17,7 @@ from tradewind.runtime.supervisor.options import WorkerOptions
 from tradewind.runtime.wire import AttemptKey, Hello
 from tradewind.runtime.worker import command_line, lock_path
 
+PATIENCE_SECONDS = 6.0  # a fork server needs at most 5 to end what is below it
 SPAWN_SECONDS_MIN = 1.0  # between two starts of a worker that does not come up
 SPAWN_SECONDS_MAX = 30.0
 
@@ -44,30 +42,39 @@ class WorkerState:
         self.hello = hello
         self.main: Channel | None = None
         self.held: dict[AttemptKey, Launch | None] = {}  # sent to it, or said to live there
+        self.claimed: set[AttemptKey] = set()  # it asked for: user code may have run
         self.versions: set[str] = set()  # sources it has had: probably warm
         self.pidfds: dict[int, int] = {}  # pid -> pidfd
         self.mourned = False  # its main process is known to be dead
+        self.patience_until = 0.0  # for its fork server to tidy up
 
     @property
     def free(self) -> int:
         """Slots that nothing was sent for."""
         return self.hello.slots - len(self.held)
 
-    def is_gone(self) -> bool:
+    def is_gone(self, now: float) -> bool:
         """Return whether every process of this worker has ended, what its attempts started included.
 
         Its own processes and all their forks hold the lock of its alive file; programs that attempts started
-        carry a mark and are killed here.
+        carry a mark. Its fork server ends them; what that could not end is killed here.
         """
-        if processes.started_ticks(self.hello.pid) is not None and not self.mourned:
+        if not self.mourned:
             return False
         if not _lock_is_free(self.hello.alive_file):
+            if not self.pidfds or now > self.patience_until:
+                processes.kill_holders(self.hello.alive_file)
             return False
         return processes.kill_marked(self.hello.mark) == 0
 
     def end(self) -> None:
         """SIGKILL the worker; its fork server ends what is below."""
         processes.send_signal(self.hello.pid, signal.SIGKILL)
+
+    def forget(self, key: AttemptKey) -> None:
+        """Note that the worker holds an attempt no more."""
+        self.held.pop(key, None)
+        self.claimed.discard(key)
 
     def close(self) -> None:
         """Close the descriptors that watch its processes."""
@@ -83,7 +90,7 @@ class WorkerStarter:
         self._options = options
         self._clock = clock
         self._environment = environment
-        self._process: subprocess.Popen[bytes] | None = None
+        self._pid = 0  # of the worker this process has started
         self._next_at = 0.0
         self._pause = SPAWN_SECONDS_MIN
         self.problem = ""
@@ -92,7 +99,7 @@ class WorkerStarter:
         """Start a worker unless one runs or one has just been started."""
         now = self._clock.monotonic()
         self.reap()
-        if self._process is not None or now < self._next_at or self._name_is_taken():
+        if self._pid or now < self._next_at or self._name_is_taken():
             return
         self._next_at = now + self._pause
         self._pause = min(self._pause * 2, SPAWN_SECONDS_MAX)
@@ -100,14 +107,17 @@ class WorkerStarter:
         log = self._options.run_path / f"worker-{self._options.name}.log"
         try:
             with log.open("ab") as output:
-                self._process = subprocess.Popen(
-                    command_line(self._options),
-                    env=clean_environment(self._environment),
-                    cwd=self._options.home,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    start_new_session=True,
+                command = command_line(self._options)
+                self._pid = os.posix_spawn(
+                    command[0],
+                    command,
+                    clean_environment(self._environment),
+                    file_actions=[
+                        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                        (os.POSIX_SPAWN_DUP2, output.fileno(), 1),
+                        (os.POSIX_SPAWN_DUP2, output.fileno(), 2),
+                    ],
+                    setsid=True,
                 )
         except OSError as error:
             self.problem = f"the worker could not be started: {error}"
@@ -120,10 +130,14 @@ class WorkerStarter:
 
     def reap(self) -> None:
         """Take the exit status of a worker that has ended, so that no zombie stays."""
-        if self._process is not None and (code := self._process.poll()) is not None:
+        if not self._pid:
+            return
+        pid, status = os.waitpid(self._pid, os.WNOHANG)
+        if pid:
+            self._pid = 0
             log = self._options.run_path / f"worker-{self._options.name}.log"
-            self.problem = f"the worker ended with status {code}; see {log}"
-            self._process = None
+            code = os.waitstatus_to_exitcode(status)
+            self.problem = f"the worker ended with status {code}; see {log}" if code else ""
 
     def _name_is_taken(self) -> bool:
         return not _lock_is_free(str(lock_path(self._options)))
@@ -144,11 +158,3 @@ def _lock_is_free(path: str) -> bool:
     finally:
         os.close(fd)
     return True
-
-
-def remove_stale(folder: Path) -> None:
-    """Delete alive files whose processes are all gone."""
-    for path in folder.glob("worker-*.alive"):
-        if _lock_is_free(str(path)):
-            with contextlib.suppress(OSError):
-                path.unlink()

@@ -3,8 +3,9 @@
 Every attempt is a *subreaper*: what its children leave behind (daemons, whatever session they took) becomes
 its own child, so a walk over ``/proc/<pid>/task/*/children`` from a stopped attempt is complete. When the
 attempt is dead, its orphans become children of the fork server above it, which owns nothing else it does
-not know: any unknown child is a left-over. Only when all of these died at once is the environment marker
-needed (:func:`marked_processes`).
+not know: any unknown child is a left-over. When all of these died at once, two
+traces are left: forks hold the worker's lock file open (:func:`kill_holders`), programs carry its mark in their
+environment (:func:`kill_marked`).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import signal
 from collections.abc import Iterator
 
 ATTEMPT_VARIABLE = "TRADEWIND_ATTEMPT"  # "<instance id>:<token>" in the environment of all a task starts
-WORKER_VARIABLE = "TRADEWIND_WORKER"  # "<worker>@<home>": whose attempts these are
+WORKER_VARIABLE = "TRADEWIND_WORKER"  # "<worker>@<home>#<incarnation>": whose attempts these are
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -109,8 +110,12 @@ def started_ticks(pid: int) -> int | None:
 
 
 def marked_processes(worker: str) -> Iterator[tuple[int, str]]:
-    """Yield (pid, "<instance id>:<token>") of all processes that attempts of ``worker`` started by exec."""
+    """Yield (pid, "<instance id>:<token>") of all processes that attempts of ``worker`` started by exec.
+
+    A ``worker`` that ends in ``#`` stands for all incarnations.
+    """
     wanted = f"{WORKER_VARIABLE}={worker}".encode()
+    any_incarnation = worker.endswith("#")
     attempt = f"{ATTEMPT_VARIABLE}=".encode()
     for name in os.listdir("/proc"):
         if not name.isdigit():
@@ -120,10 +125,29 @@ def marked_processes(worker: str) -> Iterator[tuple[int, str]]:
                 variables = file.read().split(b"\0")
         except OSError:
             continue
-        if wanted in variables:
+        if any(v == wanted or (any_incarnation and v.startswith(wanted)) for v in variables):
             for variable in variables:
                 if variable.startswith(attempt):
                     yield int(name), variable[len(attempt) :].decode(errors="replace")
+
+
+def holders_of(path: str) -> list[int]:
+    """Return the processes that have the file open."""
+    found = []
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        with contextlib.suppress(OSError):
+            for fd in os.listdir(f"/proc/{name}/fd"):
+                if os.readlink(f"/proc/{name}/fd/{fd}") == path:
+                    found.append(int(name))
+                    break
+    return found
+
+
+def kill_holders(path: str) -> int:
+    """SIGKILL the forks of a dead worker, which hold its lock file open; return how many there were."""
+    return sum(send_signal(pid, signal.SIGKILL) for pid in holders_of(path) if pid != os.getpid())
 
 
 def kill_marked(worker: str) -> int:

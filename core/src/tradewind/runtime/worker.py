@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 import setproctitle
 
+from tradewind.runtime import processes
 from tradewind.runtime.clock import SystemClock
 from tradewind.runtime.supervisor.options import WorkerOptions
 from tradewind.runtime.supervisor.process import WorkerProcess, hold_alive_file
@@ -30,6 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     if lock is None:
         print(f'A worker "{options.name}" of {options.home} runs already.', file=sys.stderr)  # noqa: T201
         return EXIT_TAKEN
+    end_remains(options)
     alive_file = alive_path(options)
     setproctitle.setproctitle(f"tradewind worker {options.name}")
     process = WorkerProcess(
@@ -48,6 +50,14 @@ def lock_path(options: WorkerOptions) -> Path:
 def alive_path(options: WorkerOptions) -> str:
     """Return the file that this process and all forks below it hold locked."""
     return str(options.run_path / f"worker-{options.name}.{os.getpid()}.alive")
+
+
+def end_remains(options: WorkerOptions) -> None:
+    """End what earlier workers of this name left behind when they died of SIGKILL."""
+    for path in options.run_path.glob(f"worker-{options.name}.*.alive"):
+        processes.kill_holders(str(path))
+        path.unlink(missing_ok=True)
+    processes.kill_marked(options.mark)
 
 
 def take_name(options: WorkerOptions) -> int | None:

@@ -46,6 +46,12 @@ def module_name(file: str) -> str:
 
 def describe_error(error: BaseException, folder: str) -> dict[str, Any]:
     """Return an import error as a report carries it: the frames of the DAG folder and what they called."""
+    trace = error.__traceback__
+    own = trace
+    while own is not None:  # what stands above the file is our own: nobody wants to read it
+        own = own.tb_next
+        if own is not None and own.tb_frame.f_code.co_filename == __file__:
+            trace = own.tb_next
     frames = [
         {
             "file": frame.filename,
@@ -54,8 +60,7 @@ def describe_error(error: BaseException, folder: str) -> dict[str, Any]:
             "code": (frame.line or "")[:CODE_CHARS_MAX],
             "own": frame.filename.startswith(folder),
         }
-        for frame in traceback.extract_tb(error.__traceback__)
-        if frame.filename != __file__
+        for frame in traceback.extract_tb(trace)
     ]
     if isinstance(error, SyntaxError) and error.filename:
         frames.append(
@@ -67,7 +72,7 @@ def describe_error(error: BaseException, folder: str) -> dict[str, Any]:
                 "own": True,
             }
         )
-    text = "".join(traceback.format_exception(error))
+    text = "".join(traceback.format_exception(type(error), error, trace))
     return {
         "type": type(error).__qualname__,
         "message": str(error)[:ERROR_MESSAGE_CHARS_MAX],

@@ -62,5 +62,5 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def mark(self) -> str:
-        """What the processes of this worker's attempts carry in their environment."""
-        return f"{self.name}@{self.home}"
+        """What the mark of every process of this worker's attempts begins with; its incarnation follows."""
+        return f"{self.name}@{self.home}#"

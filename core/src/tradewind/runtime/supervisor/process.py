@@ -53,8 +53,10 @@ class WorkerProcess:
         self._clock = clock
         self._alive_file = alive_file
         self._incarnation = f"{os.getpid():x}.{int(clock.now().timestamp() * 1e6):x}"
+        self._mark = options.mark + self._incarnation
         self._running = True
         self._stops_asked = 0
+        self._ending = False
         self.loop = Loop(clock)
         oom = OomWatch()
         self._spool = Spool(options.spool_path)
@@ -73,7 +75,7 @@ class WorkerProcess:
             self.loop,
             clock,
             self.supervisor,
-            environment={**clean_environment(environment), processes.WORKER_VARIABLE: options.mark},
+            environment={**clean_environment(environment), processes.WORKER_VARIABLE: self._mark},
             alive_fd=alive_fd,
             engine=options.engine,
             import_seconds=options.import_seconds,
@@ -98,7 +100,6 @@ class WorkerProcess:
         """Work until a drain is over; return False when no attempt can be run here."""
         raise_descriptor_limit()
         processes.become_subreaper()
-        processes.kill_marked(self._options.mark)  # what a worker that died of SIGKILL left behind
         self._take_signals()
         self.pool.start()
         self.supervisor.recovered(self._spool.recover())
@@ -125,7 +126,7 @@ class WorkerProcess:
             pid=os.getpid(),
             slots=0 if self.supervisor.draining else self._options.slots,
             alive_file=self._alive_file,
-            mark=self._options.mark,
+            mark=self._mark,
             servers=self.pool.pids,
             live=tuple(self.supervisor.attempts),
         )
@@ -161,6 +162,7 @@ class WorkerProcess:
         """Claim nothing more; what runs may end by itself for that long, then it is interrupted."""
         self._stops_asked += 1
         self.supervisor.give_up_waiting()
+        self.link.introduce()
         for attempt in list(self.supervisor.attempts.values()):
             if attempt.phase is Phase.CLAIMING:
                 self.supervisor.stops.stop(attempt, OutcomeKind.INTERRUPTED, "the worker was stopped", 0)
@@ -185,15 +187,16 @@ class WorkerProcess:
                     self.supervisor.stops.kill(attempt)
 
     def _end_when_drained(self) -> None:
-        if not self._stops_asked or not self._running or self.supervisor.attempts:
+        if not self._stops_asked or not self._running:
             return
-        if not self.supervisor.unacknowledged or not self.link.up:
+        attempts = self.supervisor.attempts.values()
+        if any(attempt.phase is not Phase.CLAIMING for attempt in attempts):
+            return
+        if not self.link.up or not (attempts or self.supervisor.unacknowledged):
             self._running = False
-        elif self._ending is False:
+        elif not self._ending:
             self._ending = True
             self.loop.call_in(ACKNOWLEDGE_SECONDS, self._end)
-
-    _ending = False
 
     def _end(self) -> None:
         self._running = False
