@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from pathlib import Path
+
 import pytest
 
 from tradewind.authoring.compile import CompileErrors, compile_dag, compile_file
@@ -49,7 +50,12 @@ TABLE: list[tuple[str, int, type[AuthorError], list[str]]] = [
     ('DAG("../up")', 1, ArgumentError, ["dag_id '../up'"]),
     ('DAG("")', 1, ArgumentError, ["dag_id cannot be empty"]),
     ("DAG(3)", 1, ArgumentError, ["a dag_id is a text, not 3"]),
-    ('DAG("x", schedul="@daily")', 1, ArgumentError, ['DAG "x" has no argument "schedul". Did you mean schedule?']),
+    (
+        'DAG("x", schedul="@daily")',
+        1,
+        ArgumentError,
+        ['DAG "x" has no argument "schedul". Did you mean schedule?'],
+    ),
     ('DAG("x", schedule_interval="@daily")', 1, ArgumentError, ["It is called schedule here"]),
     ('@dag(tag=["x"])\ndef d(): ...', 1, ArgumentError, ['@dag has no argument "tag". Did you mean tags?']),
     ('DAG("x", schedule="0 25 * * *")', 1, ScheduleError, ['DAG "x"', "hour", "25"]),
@@ -60,7 +66,12 @@ TABLE: list[tuple[str, int, type[AuthorError], list[str]]] = [
     ('DAG("x", schedule=[Asset("a"), "@daily"])', 1, ScheduleError, ["Item 0"]),
     ('DAG("x", schedule=AssetOrTime(Asset("a"), None))', 1, ScheduleError, ["needs a time schedule"]),
     ('DAG("x", timezone="Europe/Berlim")', 1, ScheduleError, ["Europe/Berlim", "Europe/Berlin"]),
-    ('DAG("x", start_date="2026-01-01")', 1, ArgumentError, ["start_date='2026-01-01'", "must be a datetime"]),
+    (
+        'DAG("x", start_date="2026-01-01")',
+        1,
+        ArgumentError,
+        ["start_date='2026-01-01'", "must be a datetime"],
+    ),
     (
         'DAG("x", start_date=date(2026, 2, 1), end_date=date(2026, 1, 1))',
         1,
@@ -83,7 +94,12 @@ TABLE: list[tuple[str, int, type[AuthorError], list[str]]] = [
         ArgumentError,
         ['default_args of DAG "x" has "retires", which no task', "Did you mean retries?"],
     ),
-    ('DAG("x", schedule="@daily", params={"n": Param()})', 1, ArgumentError, ['param "n" has no default', "schedule"]),
+    (
+        'DAG("x", schedule="@daily", params={"n": Param()})',
+        1,
+        ArgumentError,
+        ['param "n" has no default', "schedule"],
+    ),
     (
         'DAG("x", schedule="@daily", params={\n  "n": Param("a", type="integer")})',
         2,
@@ -91,8 +107,18 @@ TABLE: list[tuple[str, int, type[AuthorError], list[str]]] = [
         ["'n'", "'a'", "of type integer"],
     ),
     ('DAG("x", params={"n": Param(1, type="nope")})', 1, ArgumentError, ["no JSON schema"]),
-    ('DAG("x", params={"n": datetime(2026, 1, 1)})', 1, ArgumentError, ['default of param "n" holds a datetime', "JSON"]),
-    ('DAG("x", params={"n": object()})', 1, ArgumentError, ['default of param "n" is an object', "cannot be stored"]),
+    (
+        'DAG("x", params={"n": datetime(2026, 1, 1)})',
+        1,
+        ArgumentError,
+        ['default of param "n" holds a datetime', "JSON"],
+    ),
+    (
+        'DAG("x", params={"n": object()})',
+        1,
+        ArgumentError,
+        ['default of param "n" is an object', "cannot be stored"],
+    ),
     ('DAG("x", params={3: 1})', 1, ArgumentError, ["name of a param is 3"]),
     # tasks
     ('with DAG("x"):\n    Say(task_id="a b")', 2, ArgumentError, ["task_id 'a b' has ' ' at position 2"]),
@@ -111,21 +137,61 @@ TABLE: list[tuple[str, int, type[AuthorError], list[str]]] = [
         ["to a task (sales.py:5)", "again to a group (sales.py:6)"],
     ),
     ('DAG("x")\nDAG("x")', 2, DuplicateIdError, ['The dag_id "x" is given twice: sales.py:4 and sales.py:5']),
-    ('with DAG("x"):\n    Say(task_id="a", retires=1)', 2, ArgumentError, ['Say "a"', "Did you mean retries"]),
-    ('with DAG("x"):\n    Say(task_id="a", retries=-1)', 2, ArgumentError, ["retries=-1", "whole number from 0"]),
+    (
+        'with DAG("x"):\n    Say(task_id="a", retires=1)',
+        2,
+        ArgumentError,
+        ['Say "a"', "Did you mean retries"],
+    ),
+    (
+        'with DAG("x"):\n    Say(task_id="a", retries=-1)',
+        2,
+        ArgumentError,
+        ["retries=-1", "whole number from 0"],
+    ),
     ('with DAG("x"):\n    Say(task_id="a", retries="3")', 2, ArgumentError, ["retries='3'"]),
     ('with DAG("x"):\n    Say(task_id="a", retries=True)', 2, ArgumentError, ["retries=True"]),
-    ('with DAG("x"):\n    Say(task_id="a", retry_delay="5m")', 2, ArgumentError, ["retry_delay='5m'", "timedelta"]),
-    ('with DAG("x"):\n    Say(task_id="a", retry_delay=1e300)', 2, ArgumentError, ["retry_delay=1e+300", "timedelta"]),
-    ('with DAG("x"):\n    Say(task_id="a", retry_backoff=0.5)', 2, ArgumentError, ["retry_backoff=0.5", "from 1"]),
+    (
+        'with DAG("x"):\n    Say(task_id="a", retry_delay="5m")',
+        2,
+        ArgumentError,
+        ["retry_delay='5m'", "timedelta"],
+    ),
+    (
+        'with DAG("x"):\n    Say(task_id="a", retry_delay=1e300)',
+        2,
+        ArgumentError,
+        ["retry_delay=1e+300", "timedelta"],
+    ),
+    (
+        'with DAG("x"):\n    Say(task_id="a", retry_backoff=0.5)',
+        2,
+        ArgumentError,
+        ["retry_backoff=0.5", "from 1"],
+    ),
     ('with DAG("x"):\n    Say(task_id="a", retry_jitter=2)', 2, ArgumentError, ["from 0 to 1"]),
     ('with DAG("x"):\n    Say(task_id="a", retry_on="x")', 2, ArgumentError, ["retry_on='x'", "function"]),
-    ('with DAG("x"):\n    Say(task_id="a", pool_slots=0)', 2, ArgumentError, ["pool_slots=0", "whole number from 1"]),
+    (
+        'with DAG("x"):\n    Say(task_id="a", pool_slots=0)',
+        2,
+        ArgumentError,
+        ["pool_slots=0", "whole number from 1"],
+    ),
     ('with DAG("x"):\n    Say(task_id="a", pool="")', 2, ArgumentError, ["pool=''"]),
     ('with DAG("x"):\n    Say(task_id="a", priority_weight=2**40)', 2, ArgumentError, ["priority_weight"]),
-    ('with DAG("x"):\n    Say(task_id="a", execution_timeout=0)', 2, ArgumentError, ["execution_timeout", "more than 0"]),
+    (
+        'with DAG("x"):\n    Say(task_id="a", execution_timeout=0)',
+        2,
+        ArgumentError,
+        ["execution_timeout", "more than 0"],
+    ),
     ('with DAG("x"):\n    Say(task_id="a", limits="x")', 2, ArgumentError, ["limits='x'", "limit(key=…"]),
-    ('with DAG("x"):\n    Say(task_id="a", outlets="s3://x")', 2, ArgumentError, ["outlets='s3://x'", "Asset("]),
+    (
+        'with DAG("x"):\n    Say(task_id="a", outlets="s3://x")',
+        2,
+        ArgumentError,
+        ["outlets='s3://x'", "Asset("],
+    ),
     (
         'with DAG("x"):\n    Say(task_id="a", trigger_rule="all_sucess")',
         2,
@@ -152,7 +218,12 @@ TABLE: list[tuple[str, int, type[AuthorError], list[str]]] = [
         ["rule is always all_done_setup_success"],
     ),
     # arguments
-    ('with DAG("x"):\n    Say(task_id="a", text=object())', 2, ArgumentError, ['"a": text is an object (<object object>)']),
+    (
+        'with DAG("x"):\n    Say(task_id="a", text=object())',
+        2,
+        ArgumentError,
+        ['"a": text is an object (<object object>)'],
+    ),
     ('with DAG("x"):\n    Say(task_id="a", text={"k": [1, open]})', 2, None, []),  # type: ignore[list-item]
     (
         'import threading\nwith DAG("x"):\n    Say(task_id="a", text={"k": [1, threading.Lock()]})',
@@ -171,7 +242,12 @@ TABLE: list[tuple[str, int, type[AuthorError], list[str]]] = [
         ArgumentError,
         ["text has 50,000,000 characters; at most 1,000,000", "file"],
     ),
-    ('a = []\na += [a, a]\nwith DAG("x"):\n    Say(task_id="a", text=a)', 4, ArgumentError, ["contains itself"]),
+    (
+        'a = []\na += [a, a]\nwith DAG("x"):\n    Say(task_id="a", text=a)',
+        4,
+        ArgumentError,
+        ["contains itself"],
+    ),
     (
         'with DAG("x"):\n    b = Say(task_id="b")\n    Say(task_id="a", text=b)',
         3,
@@ -179,13 +255,18 @@ TABLE: list[tuple[str, int, type[AuthorError], list[str]]] = [
         ['text is the task "b" itself', "b.output"],
     ),
     (
-        'with DAG("x"):\n    Say(task_id="a", text="{{ ti.xcom_pull(task_ids=\'extrct\') }}")\n    Say(task_id="extract")',
+        'with DAG("x"):\n    Say(task_id="a", text="{{ ti.xcom_pull(\'extrct\') }}")\n    Say(task_id="extract")',
         2,
         UnknownReferenceError,
         ['pulls the output of "extrct"', "Did you mean extract?"],
     ),
     # mapping
-    ('with DAG("x"):\n    Say.partial(task_id="a").expand(text="abc")', 2, ArgumentError, ["maps over a str"]),
+    (
+        'with DAG("x"):\n    Say.partial(task_id="a").expand(text="abc")',
+        2,
+        ArgumentError,
+        ["maps over a str"],
+    ),
     (
         'with DAG("x", max_map_length=2):\n    Say.partial(task_id="a").expand(text=[1, 2, 3])',
         2,
@@ -199,14 +280,20 @@ TABLE: list[tuple[str, int, type[AuthorError], list[str]]] = [
         ["6 instances (text: 3 x loud: 2)"],
     ),
     (
-        'with DAG("x", max_map_length=2):\n'
-        '    b = Say(task_id="b")\n'
-        '    Say.partial(task_id="a").expand(text=[1, 2, 3], loud=b.output)',
+        (
+            'with DAG("x", max_map_length=2):\n    b = Say(task_id="b")\n'
+            '    Say.partial(task_id="a").expand(text=[1, 2, 3], loud=b.output)'
+        ),
         3,
         ArgumentError,
         ["list of 3 elements; at most 2"],
     ),
-    ('with DAG("x"):\n    Say.partial(task_id="a").expand(text=[object()])', 2, ArgumentError, ["expand(text=…)[0]"]),
+    (
+        'with DAG("x"):\n    Say.partial(task_id="a").expand(text=[object()])',
+        2,
+        ArgumentError,
+        ["expand(text=…)[0]"],
+    ),
     (
         '@task_group\ndef g(x):\n    Say.partial(task_id="a").expand(text=x)\nwith DAG("x"):\n    g.expand(x=[[1]])',
         3,
@@ -214,8 +301,10 @@ TABLE: list[tuple[str, int, type[AuthorError], list[str]]] = [
         ['maps over "x" of the mapped group "g"', "Let a task of the group return the list"],
     ),
     (
-        '@task_group\ndef g(x):\n    Say(task_id="a", trigger_rule="always")\n'
-        'with DAG("x"):\n    g.expand(x=Say(task_id="b").output)',
+        (
+            '@task_group\ndef g(x):\n    Say(task_id="a", trigger_rule="always")\n'
+            'with DAG("x"):\n    g.expand(x=Say(task_id="b").output)'
+        ),
         3,
         ArgumentError,
         ["always", 'the group "g", which is mapped over a task\'s output'],
@@ -237,8 +326,10 @@ TABLE: list[tuple[str, int, type[AuthorError], list[str]]] = [
     ),
     # cycles
     (
-        'with DAG("x"):\n    a = Say(task_id="a")\n    b = Say(task_id="b")\n    c = Say(task_id="c")\n'
-        "    a >> b >> c >> a",
+        (
+            'with DAG("x"):\n    a = Say(task_id="a")\n    b = Say(task_id="b")\n    c = Say(task_id="c")\n'
+            "    a >> b >> c >> a"
+        ),
         2,
         CycleError,
         ["a >> b >> c >> a (a line 5, b line 6, c line 7)", "Take one of the edges away"],
@@ -316,4 +407,3 @@ def test_too_many_tasks_are_refused_at_once(count: int) -> None:
     with pytest.raises(CompileErrors, match=r"50,001 tasks; at most 50,000 .* one mapped task") as caught:
         compile_dag(dag)
     assert caught.value.file == __file__
-

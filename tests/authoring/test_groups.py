@@ -145,9 +145,9 @@ def test_a_group_cannot_be_connected_to_its_own_content() -> None:
         g >> g
     messages = [str(problem) for problem in resolve(dag).problems]
     assert [problem.line for problem in resolve(dag).problems if problem.file != __file__] == []
+    inside = 'Group "g" is connected to the task "g.a", which is inside it, so it would wait for itself.'
     assert messages == [
-        'Group "g" is connected to the task "g.a", which is inside it, so it would wait for itself. '
-        'DAG "d" has a cycle.',
+        f'{inside} DAG "d" has a cycle.',
         'Group "g" waits for itself. DAG "d" has a cycle.',
     ]
 

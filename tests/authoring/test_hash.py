@@ -96,7 +96,9 @@ def hashes_in_process(file: Path, seed: str, module: str) -> list[object]:
 def test_every_process_finds_the_same_hash(tmp_path: Path) -> None:
     file = tmp_path / "everything.py"
     file.write_text(EVERYTHING)
-    found = [hashes_in_process(file, seed, module) for seed, module in [("1", "__main__"), ("2", "x"), ("77", "y")]]
+    found = [
+        hashes_in_process(file, seed, module) for seed, module in [("1", "__main__"), ("2", "x"), ("77", "y")]
+    ]
     assert len(found[0]) == 1
     assert isinstance(found[0][0], list)
     assert found[0] == found[1] == found[2]
@@ -104,7 +106,9 @@ def test_every_process_finds_the_same_hash(tmp_path: Path) -> None:
 
 def spec_hash_of(tmp_path: Path, text: str, name: str = "sales.py") -> str:
     file = tmp_path / name
-    file.write_text("from tradewind import *\nfrom tests.authoring.operators import Say\n" + textwrap.dedent(text))
+    file.write_text(
+        "from tradewind import *\nfrom tests.authoring.operators import Say\n" + textwrap.dedent(text)
+    )
     with collecting() as dags:
         exec(compile(file.read_text(), str(file), "exec"), {"__name__": "sales"})  # noqa: S102 - a DAG file
     made = compile_file(dags)
@@ -211,4 +215,8 @@ def test_the_file_is_relative_to_the_dag_folder(tmp_path: Path) -> None:
     with collecting() as dags:
         exec(compile(file.read_text(), str(file), "exec"), {"__name__": "sales"})  # noqa: S102 - a DAG file
     specs = [compile_dag(dags[0], folder=folder)[0] for folder in (tmp_path, None, tmp_path / "other")]
-    assert [(spec.file, spec.line) for spec in specs] == [("team/sales.py", 3), ("sales.py", 3), ("sales.py", 3)]
+    assert [(spec.file, spec.line) for spec in specs] == [
+        ("team/sales.py", 3),
+        ("sales.py", 3),
+        ("sales.py", 3),
+    ]

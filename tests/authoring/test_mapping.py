@@ -109,11 +109,14 @@ def test_unmapping_an_operator_class() -> None:
     with DAG("d") as dag, TaskGroup("g"):
         mapped = Move.partial(task_id="m", source="s", pool="io").expand(target=["a", "b"])
     assert (mapped.task_id, mapped.pool, mapped.operator_class) == ("g.m", "io", Move)
-    assert (dict(mapped.partial_kwargs)["source"], dict(mapped.expand_kwargs)) == ("s", {"target": ["a", "b"]})
+    assert (dict(mapped.partial_kwargs)["source"], dict(mapped.expand_kwargs)) == (
+        "s",
+        {"target": ["a", "b"]},
+    )
     operator = mapped.unmap({"target": "b"})
     assert (operator.task_id, operator.source, operator.target, operator.pool) == ("g.m", "s", "b", "io")
     assert operator.group is dag.groups["g"]
-    with pytest.raises(ArgumentError, match='no argument "targte". Did you mean target'):
+    with pytest.raises(ArgumentError, match=r'no argument "targte"\. Did you mean target'):
         mapped.unmap({"targte": "b"})
     with pytest.raises(ArgumentError, match=r"got source from partial\(\) and again"):
         mapped.unmap({"source": "x", "target": "b"})
@@ -122,7 +125,7 @@ def test_unmapping_an_operator_class() -> None:
 @pytest.mark.parametrize(
     ("wrong", "part"),
     [
-        (lambda: add.expand(), "needs at least one argument"),
+        (lambda: add.partial().expand(), "needs at least one argument"),
         (lambda: add.expand(x="abc"), "maps over a str. Give a list: x=['abc']"),
         (lambda: add.expand(x={1, 2}), "maps over a set, which has no order"),
         (lambda: add.expand(x=3), "goes to partial(x=…)"),
@@ -131,13 +134,16 @@ def test_unmapping_an_operator_class() -> None:
         (lambda: add.expand(y=[1]), "needs the argument x"),
         (lambda: add.partial(x=1).expand(x=[1]), "x is given to partial() and to expand()"),
         (lambda: add.partial(q=1), 'add().partial has no argument "q"'),
-        (lambda: add.partial(x=1)(), "is followed by .expand"),
+        (lambda: add.partial(x=1).partial(y=2)(), "is followed by .expand"),  # noqa: PLW0108 - its line is checked
         (lambda: add.expand_kwargs({"x": [1]}), "takes a list of dicts or a task's output, not dict"),
         (lambda: add.expand_kwargs([{"x": 1}, 2]), "element 1 of expand_kwargs() is 2"),
         (lambda: Say.partial(task_id="s").expand(retries=[1]), "retries is the same for all instances"),
         (lambda: Say.partial(task_id="s").expand(txt=[1]), 'no argument "txt". Did you mean text?'),
         (lambda: Say.partial(task_id="s", txt=1), 'no argument "txt"'),
-        (lambda: Move.partial(task_id="m").expand(source=[1]), "needs target: give it to partial() or expand()"),
+        (
+            lambda: Move.partial(task_id="m").expand(source=[1]),
+            "needs target: give it to partial() or expand()",
+        ),
     ],
 )
 def test_wrong_mappings_say_what_is_right_and_where(wrong: Any, part: str) -> None:

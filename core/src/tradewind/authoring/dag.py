@@ -8,7 +8,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import Token
 from datetime import datetime, timedelta
-from typing import Any, Literal, Self, cast
+from typing import Any, Literal, Self, cast, overload
 
 from tradewind.authoring.arguments import check_arguments, nearest
 from tradewind.authoring.edges import task_edges
@@ -233,7 +233,17 @@ class DagFunction:
         return options
 
 
-def dag(dag_id: str | Callable[..., Any] | None = None, **options: Any) -> Any:
+@overload
+def dag(dag_id: Callable[..., Any], **options: Any) -> DagFunction: ...
+
+
+@overload
+def dag(dag_id: str | None = None, **options: Any) -> Callable[[Callable[..., Any]], DagFunction]: ...
+
+
+def dag(
+    dag_id: str | Callable[..., Any] | None = None, **options: Any
+) -> DagFunction | Callable[[Callable[..., Any]], DagFunction]:
     """Make a function a DAG: ``@dag(schedule="@daily")``; its name is the dag_id, its parameters are params.
 
     The function is called once to make the DAG: ``daily_sales()``; the DAG is found whether or not the result is kept.

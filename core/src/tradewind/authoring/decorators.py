@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, get_origin, get_type_hints, is_typeddict
+from typing import Any, get_origin, get_type_hints, is_typeddict, overload
 
 from tradewind.authoring.arguments import accepted_arguments, check_arguments, unknown_arguments
 from tradewind.authoring.callables import parameters_of, takes_from_context, unknown_names
@@ -30,6 +30,8 @@ class DecoratedTask:
     references. ``multiple_outputs`` (each key of a returned dict is an output of its own) is on when it is asked for,
     or when the return annotation is a TypedDict or ``dict[str, …]``.
     """
+
+    __name__: str
 
     def __init__(
         self,
@@ -200,6 +202,10 @@ class DecoratedTask:
         return f'"{name}"' if name == "<lambda>" else f"{name}()"
 
 
+TaskMaker = Callable[[Callable[..., Any]], DecoratedTask]
+GuardMaker = Callable[[DecoratedTask], DecoratedTask]
+
+
 class TaskDecorator:
     """``task``: ``@task``, ``@task(retries=3)``, ``task(function)``, ``@task.branch`` and the other variants."""
 
@@ -207,7 +213,15 @@ class TaskDecorator:
         self.variants = variants
         self._variant = variant
 
-    def __call__(self, function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    @overload
+    def __call__(self, function: Callable[..., Any], /, **options: Any) -> DecoratedTask: ...
+
+    @overload
+    def __call__(self, function: None = None, /, **options: Any) -> TaskMaker: ...
+
+    def __call__(
+        self, function: Callable[..., Any] | None = None, /, **options: Any
+    ) -> DecoratedTask | TaskMaker:
         """Make ``function`` a task, or return a decorator that does."""
         place = author_place()
         operator_class = self.variants.load(self._variant)
@@ -233,22 +247,22 @@ class TaskDecorator:
             )
         return DecoratedTask(function, operator_class, options)
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> TaskDecorator:
         if name.startswith("__"):
             raise AttributeError(name)
         self.variants.load(name)
         return TaskDecorator(self.variants, name)
 
-    def skip_if(self, condition: Callable[[Any], bool], message: str | None = None) -> Any:
+    def skip_if(self, condition: Callable[[Any], bool], message: str | None = None) -> GuardMaker:
         """Skip the decorated task when ``condition(context)`` is true; stands above ``@task``."""
         return _guarding((False, condition, message), "skip_if", author_place())
 
-    def run_if(self, condition: Callable[[Any], bool], message: str | None = None) -> Any:
+    def run_if(self, condition: Callable[[Any], bool], message: str | None = None) -> GuardMaker:
         """Skip the decorated task unless ``condition(context)`` is true; stands above ``@task``."""
         return _guarding((True, condition, message), "run_if", author_place())
 
 
-def _guarding(guard: Guard, name: str, place: Place) -> Callable[[DecoratedTask], DecoratedTask]:
+def _guarding(guard: Guard, name: str, place: Place) -> GuardMaker:
     if not callable(guard[1]):
         raise ArgumentError(
             f"@task.{name} takes a function of the context, such as lambda context: context.params['full'].",
@@ -273,22 +287,58 @@ def _guarding(guard: Guard, name: str, place: Place) -> Callable[[DecoratedTask]
 task = TaskDecorator(Variants())
 
 
-def setup(function: Any = None, /, **options: Any) -> Any:
+@overload
+def setup(function: Callable[..., Any], /, **options: Any) -> DecoratedTask: ...
+
+
+@overload
+def setup(function: None = None, /, **options: Any) -> TaskMaker: ...
+
+
+def setup(function: Callable[..., Any] | None = None, /, **options: Any) -> DecoratedTask | TaskMaker:
     """Make a function (or a ``@task`` below it) a setup: what is downstream of it needs it to succeed."""
-    return _with_role({"setup": True}, function, options, author_place())
+    place = author_place()
+    if function is None:
+        return lambda decorated: _in_role({"setup": True}, decorated, options, place)
+    return _in_role({"setup": True}, function, options, place)
+
+
+@overload
+def teardown(
+    function: Callable[..., Any],
+    /,
+    *,
+    setups: Any = None,
+    on_failure_fail_dagrun: bool = False,
+    **options: Any,
+) -> DecoratedTask: ...
+
+
+@overload
+def teardown(
+    function: None = None, /, *, setups: Any = None, on_failure_fail_dagrun: bool = False, **options: Any
+) -> TaskMaker: ...
 
 
 def teardown(
-    function: Any = None, /, *, setups: Any = None, on_failure_fail_dagrun: bool = False, **options: Any
-) -> Any:
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    setups: Any = None,
+    on_failure_fail_dagrun: bool = False,
+    **options: Any,
+) -> DecoratedTask | TaskMaker:
     """Make a function (or a ``@task`` below it) a teardown: it runs when what its setups made is no longer needed."""
     role = {"setups": setups, "on_failure_fail_dagrun": on_failure_fail_dagrun}
-    return _with_role(role, function, options, author_place())
-
-
-def _with_role(role: Mapping[str, Any], function: Any, options: dict[str, Any], place: Place) -> Any:
+    place = author_place()
     if function is None:
-        return lambda decorated: _with_role(role, decorated, options, place)
+        return lambda decorated: _in_role(role, decorated, options, place)
+    return _in_role(role, function, options, place)
+
+
+def _in_role(
+    role: Mapping[str, Any], function: Callable[..., Any], options: dict[str, Any], place: Place
+) -> DecoratedTask:
     decorated = function if isinstance(function, DecoratedTask) else task(function)
     check_decorator_options(
         "@setup" if "setup" in role else "@teardown", decorated.operator_class, options, place

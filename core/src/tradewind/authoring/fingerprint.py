@@ -15,6 +15,7 @@ from types import CodeType, FunctionType, MethodType
 from typing import Any, NamedTuple
 
 _DIGEST_CHARS = 16
+_LAYERS_MAX = 100  # of a wrapper around a wrapper; one that wraps itself must not hang the compiler
 _REACH_MAX = 2_000  # functions and classes looked through for one callable; more change nothing in practice
 _TEXT_CHARS_MAX = 100_000  # of a constant; longer ones count by their beginning and length
 _DEPTH_MAX = 8  # nesting of a constant; deeper ones are data that code makes
@@ -52,23 +53,33 @@ def fingerprint(value: Any) -> str:
     if home.file is None and not vars(target).get("__annotations__"):
         return ""  # built in, or nothing in it but its name
     walk = _Walk(home)
+    for layer in layers(value):
+        if layer is target or (isinstance(layer, FunctionType) and home.has(layer)):
+            walk.add(layer)
     walk.add(target)
     return walk.digest()
 
 
 def unwrapped(value: Any) -> Any:
     """Return the function below partials, methods and decorators that keep ``__wrapped__``."""
-    for _ in range(100):  # a wrapper that wraps itself must not hang the compiler
+    return layers(value)[-1]
+
+
+def layers(value: Any) -> list[Any]:
+    """Return a callable and what it wraps, from outside in."""
+    found = [value]
+    while len(found) < _LAYERS_MAX:
         if isinstance(value, functools.partial):
             value = value.func
         elif isinstance(value, MethodType):
             value = value.__func__
         else:
-            inner = getattr(value, "__wrapped__", None)
-            if inner is None or isinstance(value, type):
-                return value
+            inner = None if isinstance(value, type) else getattr(value, "__wrapped__", None)
+            if inner is None:
+                break
             value = inner
-    return value
+        found.append(value)
+    return found
 
 
 def source_file(value: Any) -> str | None:
@@ -163,11 +174,13 @@ class _Walk:
 
     def _values(self, name: str, values: list[Any]) -> None:
         for value in values:
-            target = unwrapped(value)
-            code_like = isinstance(target, type | FunctionType)
-            if code_like and self.home.has(target):
-                self.parts.append(f"{name} -> {target.__qualname__}")
-                self.add(target)
+            ours = [
+                one for one in layers(value) if isinstance(one, type | FunctionType) and self.home.has(one)
+            ]
+            if ours:
+                self.parts.append(f"{name} -> {ours[-1].__qualname__}")
+                for one in ours:
+                    self.add(one)
                 continue
             text = _constant(value)
             self.parts.append(f"{name} = {text if text is not None else type(value).__qualname__}")

@@ -181,6 +181,7 @@ class Structure:
         self.build_errors: list[AuthorError] = []  # found while writing, reported together by compile
         self._resolved: tuple[int, dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]] | None = None
         self._changes = 0
+        self._last_suffix: dict[str, int] = {}
 
     def add_node(self, node: TaskNode | GroupNode) -> None:
         """Take a new node in; an id that is taken is noted as an error for the compiler."""
@@ -211,9 +212,11 @@ class Structure:
         """Return ``wanted``, or ``wanted__1``, ``wanted__2`` … when it is taken."""
         if wanted not in self.task_nodes and wanted not in self.group_nodes:
             return wanted
-        number = 1
+        # remembered, because a loop may ask for the same name thousands of times
+        number = self._last_suffix.get(wanted, 0) + 1
         while (candidate := f"{wanted}__{number}") in self.task_nodes or candidate in self.group_nodes:
             number += 1
+        self._last_suffix[wanted] = number
         return candidate
 
     def upstream_of(self, task_id: str) -> tuple[str, ...]:

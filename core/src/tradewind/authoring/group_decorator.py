@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, overload
 
 from tradewind.authoring.arguments import check_arguments, unknown_arguments
 from tradewind.authoring.callables import parameters_of, unknown_names
@@ -119,7 +119,19 @@ class DecoratedGroup:
         return f"{self.function.__name__}()"
 
 
-def task_group(function: Any = None, /, **options: Any) -> Any:
+@overload
+def task_group(function: Callable[..., Any], /, **options: Any) -> DecoratedGroup: ...
+
+
+@overload
+def task_group(
+    function: str | None = None, /, **options: Any
+) -> Callable[[Callable[..., Any]], DecoratedGroup]: ...
+
+
+def task_group(
+    function: Callable[..., Any] | str | None = None, /, **options: Any
+) -> DecoratedGroup | Callable[[Callable[..., Any]], DecoratedGroup]:
     """Make a function a group of tasks: ``@task_group`` or ``@task_group(group_id="load", retries=2)``."""
     place = author_place()
     check_arguments("@task_group", options, _OPTIONS, (), place)

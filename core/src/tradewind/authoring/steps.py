@@ -5,13 +5,23 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from tradewind.authoring.context import get_current_context
 from tradewind.authoring.plain import plain
 from tradewind.domain.codec import encode
 
 _DIGEST_CHARS = 16
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@overload
+def step(function: F, /, *, name: str | None = None) -> F: ...
+
+
+@overload
+def step(function: str | None = None, /, *, name: str | None = None) -> Callable[[F], F]: ...
 
 
 def step(function: Any = None, /, *, name: str | None = None) -> Any:

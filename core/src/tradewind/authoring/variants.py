@@ -53,5 +53,8 @@ class Variants:
             advice = f"Did you mean {close}?" if close else f"Known: {', '.join(self.names())}."
             raise AttributeError(f"There is no @task.{name}. {advice}")
         module, _, attribute = path.partition(":")
-        loaded: type[Any] = getattr(importlib.import_module(module), attribute)
+        try:
+            loaded: type[Any] = getattr(importlib.import_module(module), attribute)
+        except (ImportError, AttributeError) as error:
+            raise PluginError(f"@task.{name} is {path}, which cannot be imported: {error}.") from error
         return loaded
