@@ -1,129 +1,41 @@
-"""Every kind of reason, as the sentence a person reads."""
+"""Every kind of reason of a task instance, as the sentence a person reads."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
-import msgspec
 import pytest
 
+from tests.domain.explaining import (
+    NOW,
+    SIX,
+    facts_of,
+    one_task,
+    row,
+    run,
+    snapshot,
+    spec_of,
+    task,
+    why,
+)
 from tradewind.domain.explain import (
     ExecutorFacts,
-    Facts,
-    explain_dag,
     explain_instance,
     explain_run,
     explain_unfinished,
 )
-from tradewind.domain.graph import Graph
 from tradewind.domain.reasons import Reason, ReasonKind
 from tradewind.domain.records import (
-    DagRow,
     InstanceRow,
-    MapIndex,
     PoolRow,
-    RunRow,
     RunSnapshot,
-    RunType,
-    Term,
     instance_id,
 )
-from tradewind.domain.spec import DagSpec, ExpandSpec, KeyedLimit, RefInput, TaskSpec, TriggerRule
-from tradewind.domain.states import RunState, TaskState
+from tradewind.domain.spec import DagSpec, ExpandSpec, KeyedLimit, RefInput, TriggerRule
+from tradewind.domain.states import RunState
 from tradewind.errors import NotFoundError
-
-NOW = datetime(2026, 1, 1, 6, 11, tzinfo=UTC)
-SIX = datetime(2026, 1, 1, 6, tzinfo=UTC)
-LEADER = (Term(shard="main", holder="host-1", number=3, lease_seconds=15), NOW + timedelta(seconds=9))
-_TIMES: Mapping[TaskState, dict[str, Any]] = {
-    TaskState.QUEUED: {"queued_at": SIX + timedelta(minutes=9)},
-    TaskState.RUNNING: {
-        "queued_at": SIX,
-        "started_at": SIX + timedelta(minutes=10),
-        "worker": "w1",
-        "try_number": 1,
-    },
-    TaskState.SUCCESS: {"started_at": SIX, "ended_at": SIX + timedelta(minutes=4)},
-    TaskState.FAILED: {"started_at": SIX, "ended_at": SIX + timedelta(minutes=4), "reason": "exit code 2"},
-}
-
-
-def task(task_id: str, *upstream: str, **more: Any) -> TaskSpec:
-    return TaskSpec(task_id=task_id, operator="Op", upstream=tuple(sorted(upstream)), **more)
-
-
-def spec_of(*tasks: TaskSpec, **more: Any) -> DagSpec:
-    return DagSpec(dag_id="sales", file="sales.py", tasks=tasks, **more)
-
-
-def row(
-    ordinal: int, task_id: str, state: str, index: MapIndex = (), *, run_pk: int = 1, **more: Any
-) -> InstanceRow:
-    known = TaskState(state)
-    return InstanceRow(
-        id=instance_id(run_pk, ordinal),
-        run_pk=run_pk,
-        task_id=task_id,
-        map_index=index,
-        state=known,
-        **{**_TIMES.get(known, {}), **more},
-    )
-
-
-def run(pk: int = 1, state: RunState = RunState.RUNNING, **more: Any) -> RunRow:
-    return RunRow(
-        **{
-            "pk": pk,
-            "dag_id": "sales",
-            "run_id": f"r{pk}",
-            "version_id": 1,
-            "run_type": RunType.MANUAL,
-            "state": state,
-            "logical_date": SIX,
-            "run_after": SIX,
-            "interval_start": SIX,
-            "interval_end": SIX,
-            "started_at": SIX if state is not RunState.QUEUED else None,
-            **more,
-        }
-    )
-
-
-def facts_of(spec: DagSpec, *snapshots: RunSnapshot, dag: DagRow | None = None, **more: Any) -> Facts:
-    known = dag or DagRow(
-        dag_id="sales", file="sales.py", version_id=1, version_number=1, first_seen_at=SIX, next_run_at=NOW
-    )
-    graph = Graph(spec)
-    return Facts(
-        **{
-            "runs": {one.run.pk: one for one in snapshots},
-            "dags": {"sales": known},
-            "graph": lambda _version: graph,
-            "pools": {"default": PoolRow(name="default", slots=8)},
-            "executors": {"local": ExecutorFacts(slots=8, workers=1)},
-            "leader": LEADER,
-            **more,
-        }
-    )
-
-
-def snapshot(of: RunRow, rows: Iterable[InstanceRow]) -> RunSnapshot:
-    return RunSnapshot(run=of, instances=tuple(rows))
-
-
-def why(facts: Facts, ordinal: int = 0, run_pk: int = 1) -> list[tuple[str, str]]:
-    return _told(explain_instance(facts, instance_id(run_pk, ordinal), NOW))
-
-
-def _told(reasons: list[Reason]) -> list[tuple[str, str]]:
-    return [(reason.kind.value, reason.message) for reason in reasons]
-
-
-def one_task(state: str = "scheduled", *, of: RunRow | None = None, **more: Any) -> RunSnapshot:
-    return snapshot(of or run(), [row(0, "load", state, **more)])
-
 
 # ---- what comes before ------------------------------------------------------------------------------
 
@@ -344,160 +256,12 @@ def test_no_worker(executors: Mapping[str, ExecutorFacts], message: str) -> None
     ]
 
 
-def test_several_limits_are_all_told() -> None:
+def test_several_limits_are_alltold() -> None:
     spec = spec_of(task("load"), max_active_tasks=1)
     facts = facts_of(
         spec, one_task(held=True), *others(1), pools={"default": PoolRow(name="default", slots=1)}
     )
     assert [kind for kind, _ in why(facts)] == ["task_held", "pool_full", "max_active_tasks"]
-
-
-# ---- runs and DAGs ---------------------------------------------------------------------------------
-
-
-def dag_row(**more: Any) -> DagRow:
-    return DagRow(
-        **{
-            "dag_id": "sales",
-            "file": "sales.py",
-            "version_id": 1,
-            "version_number": 1,
-            "first_seen_at": SIX,
-            "next_run_at": NOW + timedelta(hours=3, minutes=4),
-            **more,
-        }
-    )
-
-
-def test_a_queued_run_waits_for_max_active_runs() -> None:
-    spec = spec_of(task("load"), max_active_runs=1)
-    waiting = snapshot(run(1, RunState.QUEUED, queued_at=SIX), [row(0, "load", "none")])
-    facts = facts_of(spec, waiting, snapshot(run(2), []))
-    message = 'DAG "sales" has 1 of max_active_runs=1 running: r2 since 06:00:00 UTC (11 min)'
-    assert _told(explain_run(facts, 1, NOW)) == [("max_active_runs", message)]
-    assert why(facts) == [
-        ("run_queued", "its run is queued and waits for its place among the active runs"),
-        ("max_active_runs", message),
-    ]
-
-
-def test_a_run_that_could_start_says_so() -> None:
-    facts = facts_of(spec_of(task("load")), snapshot(run(1, RunState.QUEUED), []))
-    assert _told(explain_run(facts, 1, NOW)) == [
-        ("run_queued", "nothing holds it back: the scheduler starts it at its next turn")
-    ]
-
-
-def test_not_due() -> None:
-    due = NOW + timedelta(days=1, hours=2)
-    facts = facts_of(spec_of(task("load")), snapshot(run(1, RunState.QUEUED, run_after=due), []))
-    assert explain_run(facts, 1, NOW) == [
-        Reason(
-            kind=ReasonKind.NOT_DUE,
-            message="the run is due at 2026-01-02 08:11:00 UTC (in 1 d 2 h)",
-            until=due,
-        )
-    ]
-
-
-def test_a_paused_run() -> None:
-    facts = facts_of(spec_of(task("load")), one_task(of=run(1, RunState.PAUSED)))
-    message = (
-        "the run is paused: running tasks finish, no new ones start. "
-        "Let it go on: `tradewind runs resume sales r1`"
-    )
-    assert why(facts) == _told(explain_run(facts, 1, NOW)) == [("run_paused", message)]
-
-
-def test_a_held_dag() -> None:
-    facts = facts_of(spec_of(task("load")), one_task(), dag=dag_row(paused=True, held=True))
-    message = (
-        'DAG "sales" is paused with --hold: its schedule makes no runs, and its active runs wait. '
-        "Let it go on: `tradewind dags unpause sales`"
-    )
-    assert why(facts) == [("dag_held", message)]
-    assert _told(explain_dag(facts, "sales", NOW))[0] == ("dag_held", message)
-
-
-def test_a_paused_dag_lets_its_active_runs_go_on() -> None:
-    facts = facts_of(spec_of(task("load")), one_task(), dag=dag_row(paused=True))
-    assert [kind for kind, _ in why(facts)] == ["queued"]
-    assert _told(explain_dag(facts, "sales", NOW)) == [
-        (
-            "dag_paused",
-            'DAG "sales" is paused: its schedule makes no runs. Let it go on: `tradewind dags unpause sales`',
-        ),
-        ("not_due", "its next run is due at 09:15:00 UTC (in 3 h 4 min)"),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("dag", "expected"),
-    [
-        (
-            dag_row(next_run_at=None),
-            (
-                "not_due",
-                (
-                    "its schedule names no further instant, or it has none: start a run with "
-                    "`tradewind dags trigger sales`"
-                ),
-            ),
-        ),
-        (
-            dag_row(next_run_at=SIX),
-            ("not_due", "a run is due since 06:00:00 UTC: the scheduler makes it at its next turn"),
-        ),
-        (dag_row(retired=True), ("ended", "it is retired: its file sales.py is gone")),
-    ],
-)
-def test_dags(dag: DagRow, expected: tuple[str, str]) -> None:
-    assert _told(explain_dag(facts_of(spec_of(task("load")), dag=dag), "sales", NOW)) == [expected]
-
-
-def test_a_running_run_says_how_far_it_is() -> None:
-    spec = spec_of(task("a"), task("b"), task("load", "a"))
-    rows = [row(0, "a", "success"), row(1, "b", "running"), row(2, "load", "none")]
-    facts = facts_of(spec, snapshot(run(), rows))
-    assert _told(explain_run(facts, 1, NOW)) == [
-        (
-            "running",
-            "running since 06:00:00 UTC (11 min): 1 of 3 task instances ended, 1 not started, 1 running",
-        )
-    ]
-    ended = snapshot(run(), [msgspec.structs.replace(one, state=TaskState.SUCCESS) for one in rows])
-    assert _told(explain_run(facts_of(spec, ended), 1, NOW))[0][1].endswith(
-        "3 of 3 task instances ended; its end is decided at the scheduler's next turn"
-    )
-
-
-def test_an_ended_run() -> None:
-    over = run(1, RunState.FAILED, ended_at=SIX + timedelta(minutes=2), reason="leaf load failed")
-    facts = facts_of(spec_of(task("load")), snapshot(over, [row(0, "load", "none")]))
-    message = "ended as failed at 06:02:00 UTC after 2 min: leaf load failed"
-    assert _told(explain_run(facts, 1, NOW)) == [("ended", message)]
-    assert why(facts) == [("ended", "its run ended as failed: it does not start any more")]
-
-
-# ---- leadership ------------------------------------------------------------------------------------
-
-
-def test_leadership_is_being_taken_over() -> None:
-    lost = (LEADER[0], NOW - timedelta(seconds=5))
-    facts = facts_of(spec_of(task("load")), one_task(), leader=lost)
-    message = (
-        "no scheduler leads: the lease of host-1 ended at 06:10:55 UTC (5 s ago). "
-        "A standby takes over within seconds; if there is none, start one: `tradewind scheduler`"
-    )
-    assert why(facts) == [("leadership", message)]
-    assert _told(explain_run(facts, 1, NOW))[0] == ("leadership", message)
-    assert _told(explain_dag(facts, "sales", NOW))[0] == ("leadership", message)
-    assert why(facts_of(spec_of(task("load")), one_task("running"), leader=lost))[0][0] == "running"
-
-
-def test_nobody_ever_led() -> None:
-    message = "no scheduler has led here yet; start one: `tradewind scheduler` or `tradewind standalone`"
-    assert why(facts_of(spec_of(task("load")), one_task(), leader=None)) == [("leadership", message)]
 
 
 # ---- the other states ------------------------------------------------------------------------------

@@ -43,21 +43,9 @@ def create_run(
     cannot be, ``ConflictError`` when the DAG is retired. The commit answers ``LostRace.duplicate_runs`` when the
     run_id is taken.
     """
-    if dag.retired:
-        raise ConflictError(
-            f'DAG "{dag.dag_id}" is retired: its file {dag.file} is gone. Restore the file to run it'
-        )
     date = now if logical_date is None else logical_date
     due = now if run_after is None else run_after
-    for name, instant in (("logical date", date), ("run_after", due)):
-        if instant.tzinfo is None:
-            raise ValueError(
-                f"the {name} {instant.isoformat()} has no time zone; add one, for example +00:00"
-            )
-    if abs(priority) > PRIORITY_MAX:
-        raise ValueError(f"priority {priority} is out of range; it may be -{PRIORITY_MAX} to {PRIORITY_MAX}")
-    if len(note) > NOTE_CHARS_MAX:
-        raise ValueError(f"the note has {len(note):,} characters; at most {NOTE_CHARS_MAX:,} are allowed")
+    _check(dag, date, due, priority, note)
     given = dict(conf or {})
     row = RunRow(
         pk=pk,
@@ -86,3 +74,19 @@ def create_run(
         data={"run_type": run_type.value} | ({"note": note} if note else {}),
     )
     return Batch(runs=(RunWrite(row=row),), events=(event,))
+
+
+def _check(dag: DagRow, date: datetime, due: datetime, priority: int, note: str) -> None:
+    if dag.retired:
+        raise ConflictError(
+            f'DAG "{dag.dag_id}" is retired: its file {dag.file} is gone. Restore the file to run it'
+        )
+    for name, instant in (("logical date", date), ("run_after", due)):
+        if instant.tzinfo is None:
+            raise ValueError(
+                f"the {name} {instant.isoformat()} has no time zone; add one, for example +00:00"
+            )
+    if abs(priority) > PRIORITY_MAX:
+        raise ValueError(f"priority {priority} is out of range; it may be -{PRIORITY_MAX} to {PRIORITY_MAX}")
+    if len(note) > NOTE_CHARS_MAX:
+        raise ValueError(f"the note has {len(note):,} characters; at most {NOTE_CHARS_MAX:,} are allowed")
