@@ -119,6 +119,8 @@ TABLE: list[tuple[str, int, type[AuthorError], list[str]]] = [
         ArgumentError,
         ['default of param "n" is an object', "cannot be stored"],
     ),
+    ('DAG("x", params=["a"])', 1, ArgumentError, ["params=['a']; it must be a dict"]),
+    ('DAG("x", default_args=3)', 1, ArgumentError, ["default_args=3; it must be a dict"]),
     ('DAG("x", params={3: 1})', 1, ArgumentError, ["name of a param is 3"]),
     # tasks
     ('with DAG("x"):\n    Say(task_id="a b")', 2, ArgumentError, ["task_id 'a b' has ' ' at position 2"]),

@@ -117,10 +117,19 @@ def spec_hash_of(tmp_path: Path, text: str, name: str = "sales.py") -> str:
 
 
 BEFORE = """
+import os, time
 RATE = 3
+STARTED = time.time()
+LIMITS = {"a": [1, 2], "b": {"x", "y"}}
+
+def noted(f):
+    def inner(*args):
+        return f(*args)
+    inner.__wrapped__ = f
+    return inner
 
 def helper(x):
-    return x * RATE
+    return x * RATE + LIMITS["a"][0] - STARTED
 
 def unused(x):
     return x
@@ -131,6 +140,7 @@ class Loud(Say):
 
 with DAG("d", schedule="@daily") as d:
     @task
+    @noted
     def work(x):
         return [helper(y) for y in range(x)]
     a = work(3)
@@ -143,6 +153,7 @@ with DAG("d", schedule="@daily") as d:
 NO_CHANGE = [
     ("\nRATE", "\n\n\n# a comment\nRATE"),
     ("    return x * RATE", "    # why\n\n    return x * RATE"),
+    ("time.time()", "time.time() + 1"),  # computed when the file is read
     ("    return x\n", "    return x + 1\n"),  # unused by any task
     ('Loud(task_id="b", text="hi")', 'Loud(text="hi", task_id="b")'),
     ("    a >> b", "    b << a\n    a >> b"),
@@ -151,6 +162,9 @@ NO_CHANGE = [
 CHANGE = [
     ("RATE = 3", "RATE = 4"),
     ("return x * RATE", "return x + RATE"),
+    ('"a": [1, 2]', '"a": [1, 3]'),
+    ('{"x", "y"}', '{"x", "z"}'),
+    ("return f(*args)", "return f(*args) or 1"),
     ("return helper(4)", "return helper(5)"),
     ("range(x)]", "range(x + 1)]"),
     ("work(3)", "work(4)"),

@@ -76,6 +76,17 @@ def check_arguments(
         )
 
 
+def check_mappings(what: str, given: Mapping[str, Any], place: Place) -> None:
+    """Raise ArgumentError when one of ``given`` is neither None nor a dict with names as keys."""
+    for name, value in given.items():
+        if value is not None and not isinstance(value, Mapping):
+            raise ArgumentError(
+                f"{what} has {name}={value!r:.60}; it must be a dict with names as keys.",
+                file=place.file,
+                line=place.line,
+            )
+
+
 def unknown_arguments(unknown: Iterable[str], known: Iterable[str]) -> str:
     """Return ``has no argument "retires". Did you mean retries?``, for the end of a message."""
     names = sorted(known)

@@ -10,7 +10,7 @@ from contextvars import Token
 from datetime import datetime, timedelta
 from typing import Any, Literal, Self, cast, overload
 
-from tradewind.authoring.arguments import check_arguments, nearest
+from tradewind.authoring.arguments import check_arguments, check_mappings, nearest
 from tradewind.authoring.edges import task_edges
 from tradewind.authoring.fingerprint import Home
 from tradewind.authoring.graph import Structure
@@ -76,6 +76,12 @@ class DAG(Structure):
         super().__init__()
         self.place = author_place()
         check_arguments(f'DAG "{dag_id}"', unknown, DAG_ARGUMENTS, (), self.place)
+        mappings = {
+            "params": params,
+            "default_args": default_args,
+            "user_defined_macros": user_defined_macros,
+        }
+        check_mappings(f'DAG "{dag_id}"', mappings, self.place)
         self.dag_id = dag_id
         self.description = description
         self.schedule = schedule
@@ -117,8 +123,8 @@ class DAG(Structure):
     def _register(self) -> None:
         collection = collected()
         file = collection.file if collection is not None and collection.file is not None else self.place.file
-        place, module = place_in(file)
-        self.file, self._line, self.home = place.file, place.line, Home(place.file, module)
+        place, module, code = place_in(file)
+        self.file, self._line, self.home = place.file, place.line, Home(place.file, module, code)
         if collection is not None and self.auto_register:
             collection.dags.append(self)
 

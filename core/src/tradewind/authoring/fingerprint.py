@@ -1,7 +1,8 @@
 """Names and fingerprints of functions and classes: when code that a task runs changes, its DAG changes.
 
-A fingerprint covers a function's byte code and what it reaches by name in its own file: other functions, classes and
-plain constants. Comments, blank lines and moved code change nothing. It depends on the Python version, never on the
+A fingerprint covers a function's byte code and what it reaches by name in its own file: other functions, classes, and
+constants that are written down there. Comments, blank lines and moved code change nothing, and neither do values that
+are computed when the file is read: they may be others in each process. It depends on the Python version, never on the
 process, so an upgrade of Python makes one new version of each DAG.
 """
 
@@ -10,16 +11,16 @@ from __future__ import annotations
 import functools
 import hashlib
 from dataclasses import dataclass, field
-from enum import Enum
 from types import CodeType, FunctionType, MethodType
 from typing import Any, NamedTuple
+
+from tradewind.authoring.constants import constant_text, literals_of
 
 _DIGEST_CHARS = 16
 _LAYERS_MAX = 100  # of a wrapper around a wrapper; one that wraps itself must not hang the compiler
 _REACH_MAX = 2_000  # functions and classes looked through for one callable; more change nothing in practice
-_TEXT_CHARS_MAX = 100_000  # of a constant; longer ones count by their beginning and length
-_DEPTH_MAX = 8  # nesting of a constant; deeper ones are data that code makes
-_CONSTANTS = (str, bytes, int, float, complex, bool, type(None))
+# What Python and the checks of arguments keep on a class.
+_NOT_THE_AUTHORS = frozenset({"_abc_impl", "_accepted_arguments"})
 
 
 class Home(NamedTuple):
@@ -27,6 +28,7 @@ class Home(NamedTuple):
 
     file: str | None = None
     module: str | None = None
+    code: CodeType | None = None  # of the module, when it is known: what is written in it
 
     def has(self, value: Any) -> bool:
         """Whether a function or class is defined here."""
@@ -44,12 +46,13 @@ def qualified_name(value: Any, home: Home = Home()) -> str:  # noqa: B008 - froz
     return f"{getattr(named, '__module__', None) or '?'}:{named.__qualname__}"
 
 
-def fingerprint(value: Any) -> str:
+def fingerprint(value: Any, dag_home: Home = Home()) -> str:  # noqa: B008 - frozen
     """Return a short digest of the code of a function, method, class or callable object; empty for built-ins."""
     target = unwrapped(value)
     if not isinstance(target, type | FunctionType):
         target = type(target)
-    home = Home(source_file(target), target.__module__)
+    file = source_file(target)
+    home = Home(file, target.__module__, dag_home.code if file == dag_home.file else None)
     if home.file is None and not vars(target).get("__annotations__"):
         return ""  # built in, or nothing in it but its name
     walk = _Walk(home)
@@ -114,6 +117,11 @@ class _Walk:
     parts: list[str] = field(default_factory=list)
     seen: set[int] = field(default_factory=set)
     waiting: list[Any] = field(default_factory=list)
+    literals: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        if self.home.code is not None:
+            self.literals = literals_of(self.home.code)
 
     def add(self, value: Any) -> None:
         if id(value) not in self.seen and len(self.seen) < _REACH_MAX:
@@ -154,7 +162,7 @@ class _Walk:
             inner = _function_of(member)
             if isinstance(inner, FunctionType) and inner.__code__.co_filename == self.home.file:
                 self.add(inner)
-            elif not name.startswith("__"):
+            elif not name.startswith("__") and name not in _NOT_THE_AUTHORS:
                 self._name(name, member)
 
     def _code(self, code: CodeType, scope: dict[str, Any]) -> None:
@@ -163,7 +171,7 @@ class _Walk:
             if isinstance(constant, CodeType):
                 self._code(constant, scope)
             else:
-                self.parts.append(_constant(constant) or type(constant).__name__)
+                self.parts.append(constant_text(constant))
         for name in code.co_names:
             if name in scope:
                 self._name(name, scope[name])
@@ -182,27 +190,4 @@ class _Walk:
                 for one in ours:
                     self.add(one)
                 continue
-            text = _constant(value)
-            self.parts.append(f"{name} = {text if text is not None else type(value).__qualname__}")
-
-
-def _constant(value: Any, depth: int = 0) -> str | None:
-    """Return a text of a plain value that is the same in every process; None for other objects."""
-    if isinstance(value, str | bytes) and len(value) > _TEXT_CHARS_MAX:
-        return f"{value[:_TEXT_CHARS_MAX]!r} of {len(value)}"
-    if type(value) in _CONSTANTS or value is Ellipsis:
-        return repr(value)
-    if depth > _DEPTH_MAX:
-        return None
-    if isinstance(value, Enum):
-        return f"{type(value).__qualname__}.{value.name} = {_constant(value.value, depth + 1)}"
-    items: list[str | None]
-    if type(value) in {tuple, list}:
-        items = [_constant(item, depth + 1) for item in value]
-    elif type(value) in {set, frozenset}:
-        items = [*sorted(str(_constant(item, depth + 1)) for item in value)]
-    elif type(value) is dict:
-        items = [f"{_constant(key, depth + 1)}: {_constant(item, depth + 1)}" for key, item in value.items()]
-    else:
-        return None
-    return f"{type(value).__name__}[{', '.join(map(str, items))}]"
+            self.parts.append(f"{name} = {constant_text(value, self.literals)}")

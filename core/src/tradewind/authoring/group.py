@@ -7,6 +7,7 @@ from contextvars import Token
 from types import MappingProxyType
 from typing import Any, Self
 
+from tradewind.authoring.arguments import check_mappings
 from tradewind.authoring.graph import GroupNode, Structure, connect
 from tradewind.authoring.place import Place, author_place
 from tradewind.authoring.scope import Scope, current_scope, enter, leave, note_made
@@ -52,6 +53,7 @@ class TaskGroup(GroupNode):
         self.group_id = (
             group.child_id(group_id) if group is not None and isinstance(group_id, str) else group_id
         )
+        check_mappings(f'Group "{group_id}"', {"default_args": default_args}, self.place)
         self.default_args = MappingProxyType(dict(default_args or {}))
         self.retries = retries
         self.doc = doc

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 from typing import NamedTuple
 
 _PACKAGE = str(Path(__file__).resolve().parents[1]) + "/"
@@ -46,11 +46,18 @@ def author_place() -> Place:
     return NOWHERE
 
 
-def place_in(file: str | None) -> tuple[Place, str | None]:
-    """Return the innermost calling line inside ``file``, and its module's name; neither when it is no caller."""
+def place_in(file: str | None) -> tuple[Place, str | None, CodeType | None]:
+    """Return the innermost calling line inside ``file``, its module's name, and the module's code.
+
+    Each is None when it is not among the callers.
+    """
+    place, module = Place(file), None
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - as above
     while frame is not None:
         if frame.f_code.co_filename == file:
-            return Place(file, frame.f_lineno), frame.f_globals.get("__name__")
+            if place.line is None:
+                place, module = Place(file, frame.f_lineno), frame.f_globals.get("__name__")
+            if frame.f_code.co_name == "<module>":
+                return place, module, frame.f_code
         frame = frame.f_back
-    return Place(file), None
+    return place, module, None

@@ -90,7 +90,11 @@ class _View:
         if type(value).__module__ == "numpy" and getattr(value, "shape", None) == ():
             return self.of(value.item(), path, depth + 1)
         if callable(value):
-            return {TAG: "callable", "value": qualified_name(value, self.home), "code": fingerprint(value)}
+            return {
+                TAG: "callable",
+                "value": qualified_name(value, self.home),
+                "code": fingerprint(value, self.home),
+            }
         raise NotPlainError(
             f"{path} is {_article(type(value).__qualname__)} ({_shown(value)}), which cannot be stored with the DAG. "
             "Give plain data (text, numbers, lists, dicts, dates, paths, dataclasses), or make it inside the task."
@@ -139,7 +143,11 @@ class _View:
 
     def code(self, value: Any, path: str, depth: int) -> Any:
         """Return a function or class by name and fingerprint."""
-        return {TAG: "callable", "value": qualified_name(value, self.home), "code": fingerprint(value)}
+        return {
+            TAG: "callable",
+            "value": qualified_name(value, self.home),
+            "code": fingerprint(value, self.home),
+        }
 
     def partial(self, value: functools.partial[Any], path: str, depth: int) -> Any:
         """Return a partial with what it was given."""

@@ -14,6 +14,7 @@ class Collection(list[DAG]):
     """The DAGs made, in order; ``uncalled``: ``@dag`` functions that the file did not call -> their line."""
 
     uncalled: dict[str, int | None]
+    file: str | None
 
 
 @contextmanager
@@ -25,7 +26,7 @@ def collecting(file: str | None = None) -> Iterator[Collection]:
     """
     collected = Collected(file)
     found = Collection()
-    found.uncalled = collected.uncalled
+    found.uncalled, found.file = collected.uncalled, file
     with detached(), open_collection(collected):
         try:
             yield found

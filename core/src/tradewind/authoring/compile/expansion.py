@@ -93,7 +93,7 @@ def _input(value: Any, path: str, home: Home, depth: int) -> ExpandInput:
             return RefInput(task_id=task_id, key=key)
         case MapRef(source=source, function=function):
             # Lambdas have one name for all, so the code is part of what tells them apart.
-            name = f"{qualified_name(function, home)}@{fingerprint(function)}"
+            name = f"{qualified_name(function, home)}@{fingerprint(function, home)}"
             return MapInput(source=_input(source, path, home, depth + 1), function=name)
         case ZipRef(sources=sources, fill=fill, fill_value=fill_value):
             return ZipInput(
