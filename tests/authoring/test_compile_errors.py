@@ -262,6 +262,18 @@ TABLE: list[tuple[str, int, type[AuthorError], list[str]]] = [
         UnknownReferenceError,
         ['pulls the output of "extrct"', "Did you mean extract?"],
     ),
+    (
+        '@task\ndef rows(): ...\nwith DAG("x"):\n    Say(task_id="a", text=[rows])',
+        4,
+        ArgumentError,
+        ["text[0] is the decorated function rows itself. Call it: rows(…)"],
+    ),
+    (
+        'with DAG("x"):\n    g = TaskGroup("g")\n    Say(task_id="a", text=g)',
+        3,
+        ArgumentError,
+        ['text is the group "g" itself. For the order alone write a >> b'],
+    ),
     # mapping
     (
         'with DAG("x"):\n    Say.partial(task_id="a").expand(text="abc")',

@@ -13,7 +13,7 @@ from typing import Any, Literal, Self, cast, overload
 from tradewind.authoring.arguments import check_arguments, check_mappings, nearest
 from tradewind.authoring.edges import task_edges
 from tradewind.authoring.fingerprint import Home
-from tradewind.authoring.graph import Structure
+from tradewind.authoring.graph import NodeFunction, Structure
 from tradewind.authoring.group import TaskGroup
 from tradewind.authoring.options import as_timedelta, as_tuple
 from tradewind.authoring.params import DagParam, Param
@@ -188,7 +188,7 @@ class DAG(Structure):
 DAG_ARGUMENTS = frozenset(DAG.__init__.__annotations__) - {"unknown", "return"}
 
 
-class DagFunction:
+class DagFunction(NodeFunction):
     """What ``@dag`` makes of a function: calling it makes the DAG."""
 
     def __init__(self, function: Callable[..., Any], options: Mapping[str, Any], place: Place) -> None:

@@ -9,6 +9,7 @@ from typing import Any, get_origin, get_type_hints, is_typeddict, overload
 
 from tradewind.authoring.arguments import accepted_arguments, check_arguments, unknown_arguments
 from tradewind.authoring.callables import parameters_of, takes_from_context, unknown_names
+from tradewind.authoring.graph import NodeFunction
 from tradewind.authoring.mapped import Home, MappedOperator, check_expand, check_expand_kwargs
 from tradewind.authoring.operator import Operator, accepted_defaults, build_operator, home_of_call
 from tradewind.authoring.options import TASK_OPTION_NAMES
@@ -23,15 +24,13 @@ Guard = tuple[bool, Callable[[Any], bool], str | None]
 _CALL_ARGUMENTS = frozenset({"python_callable", "op_args", "op_kwargs"})
 
 
-class DecoratedTask:
+class DecoratedTask(NodeFunction):
     """A function that makes a task when it is called inside a DAG; the call returns a reference to its output.
 
     Calling it again makes another task: ``load``, ``load__1``, ``load__2`` … Arguments may be values, templates and
     references. ``multiple_outputs`` (each key of a returned dict is an output of its own) is on when it is asked for,
     or when the return annotation is a TypedDict or ``dict[str, …]``.
     """
-
-    __name__: str
 
     def __init__(
         self,

@@ -44,6 +44,12 @@ class LabelledEdge:
         return other
 
 
+class NodeFunction:
+    """A decorated function: it makes a task, a group or a DAG when it is called, and is none itself."""
+
+    __name__: str
+
+
 class Connectable:
     """What ``>>`` and ``<<`` accept on either side: tasks, groups and references to a task's output."""
 

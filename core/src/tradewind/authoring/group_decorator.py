@@ -9,6 +9,7 @@ from typing import Any, overload
 
 from tradewind.authoring.arguments import check_arguments, unknown_arguments
 from tradewind.authoring.callables import parameters_of, unknown_names
+from tradewind.authoring.graph import NodeFunction
 from tradewind.authoring.group import TaskGroup
 from tradewind.authoring.mapped import check_expand, check_expand_kwargs
 from tradewind.authoring.place import Place, author_place
@@ -21,7 +22,7 @@ _OPTIONS = frozenset(
 )
 
 
-class DecoratedGroup:
+class DecoratedGroup(NodeFunction):
     """A function that makes a group when it is called inside a DAG, or a mapped group by ``.expand``.
 
     Calling returns what the function returns, or the group when that is None. Calling again makes another group:

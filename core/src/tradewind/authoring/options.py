@@ -115,6 +115,7 @@ _ENUMS: Mapping[str, type[TriggerRule | WeightRule]] = MappingProxyType(
 # What other schedulers call it -> what it is called here; only for messages.
 RENAMED: Mapping[str, str] = MappingProxyType(
     {
+        "bash_command": "command",
         "catchup_by_default": "catchup",
         "concurrency": "max_active_tasks",
         "dag_display_name": "display_name",

@@ -24,7 +24,7 @@ import msgspec
 
 from tradewind.authoring.assets import Asset
 from tradewind.authoring.fingerprint import Home, fingerprint, qualified_name, unwrapped
-from tradewind.authoring.graph import Node
+from tradewind.authoring.graph import Node, NodeFunction, TaskNode
 from tradewind.authoring.xcom import ConcatRef, GroupItem, MapRef, XComRef, ZipRef
 from tradewind.domain.codec import encode
 
@@ -160,10 +160,17 @@ class _View:
 
     def refuse(self, value: Any, path: str, depth: int) -> Any:
         """Refuse a thing that an author most likely did not mean to pass."""
-        if isinstance(value, Node):
+        if isinstance(value, NodeFunction):
+            name = value.__name__
             raise NotPlainError(
-                f'{path} is the {value.node_kind} "{value.node_id}" itself. Give {value.node_id}.output for its '
-                "output; for the order alone write a >> b."
+                f"{path} is the decorated function {name} itself. Call it: {name}(…) gives its output."
+            )
+        if isinstance(value, Node):
+            output = (
+                f"For its output give {value.node_id}.output; for" if isinstance(value, TaskNode) else "For"
+            )
+            raise NotPlainError(
+                f'{path} is the {value.node_kind} "{value.node_id}" itself. {output} the order alone write a >> b.'
             )
         raise NotPlainError(f"{path} is the module {value.__name__}. Import it inside the task.")
 
@@ -259,7 +266,7 @@ _KINDS: tuple[tuple[Any, Callable[[_View, Any, str, int], Any]], ...] = (
     (ZipRef, _View.zipped),
     (ConcatRef, _View.concatenated),
     (GroupItem, _View.item),
-    ((Node, ModuleType), _View.refuse),
+    ((Node, NodeFunction, ModuleType), _View.refuse),
     (Enum, _View.enum),
     (Asset, lambda _view, value, _path, _depth: {TAG: "asset", "value": value.name, "uri": value.uri}),
     (PurePath, lambda _view, value, _path, _depth: {TAG: "path", "value": value.as_posix()}),

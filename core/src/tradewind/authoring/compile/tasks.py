@@ -13,6 +13,7 @@ from tradewind.authoring.compile.expansion import expand_spec, references
 from tradewind.authoring.compile.findings import Findings
 from tradewind.authoring.compile.options import TASK_CHECKS, shown
 from tradewind.authoring.dag import DAG
+from tradewind.authoring.graph import NodeFunction
 from tradewind.authoring.group import TaskGroup
 from tradewind.authoring.mapped import MappedOperator
 from tradewind.authoring.options import CALLBACK_NAMES
@@ -159,7 +160,7 @@ class TaskCompiler:
         return view
 
     def _view(self, value: Any, name: str, notes: list[str]) -> Any:
-        if not callable(value) or isinstance(value, Ref):
+        if not callable(value) or isinstance(value, Ref | NodeFunction):
             return plain(value, path=name, home=self.dag.home, notes=notes)
         known = self.views.get(id(value))
         if known is None:
