@@ -85,10 +85,10 @@ class BashOperator(_CommandOperator):
     """Run ``command``: a list of program and arguments, or a string for bash (``command="run.sh"`` names a file).
 
     In a string every template value is quoted for the place it stands in, so that data cannot become code;
-    ``{{ value | unquoted }}`` takes that back. Its exit code says how it went: 0 success,
-    ``skip_on_exit_code`` skipped, any other failure. Each line of its output goes to the log, the last line of standard output is the task's output.
-    ``env`` replaces the environment, or with ``append_env`` adds to it. ``cwd`` is the folder to run in (relative: to
-    the DAG file's), by default a temporary one.
+    ``{{ value | unquoted }}`` takes that back. Its exit code says how it went: 0 success, ``skip_on_exit_code``
+    skipped, any other failure. Each line of its output goes to the log; the last line of standard output is the
+    task's output. ``env`` replaces the environment, or with ``append_env`` adds to it. ``cwd`` is the folder to run
+    in (relative: to the DAG file's), by default a temporary one.
     """
 
     template_fields: ClassVar[tuple[str, ...]] = ("command", "env", "cwd")

@@ -104,8 +104,8 @@ class _OtherPythonOperator(PythonOperator):
                 json.dumps(value, allow_nan=False)
             except (TypeError, ValueError) as error:
                 raise OtherPythonError(
-                    f'argument {name!r} of task "{self.task_id}" cannot go to another Python: {error}. Pass JSON types; '
-                    "for a date pass its text, such as ds"
+                    f'argument {name!r} of task "{self.task_id}" cannot go to another Python: {error}. '
+                    "Pass JSON types; for a date pass its text, such as ds"
                 ) from None
         return json.dumps(arguments, allow_nan=False)
 
