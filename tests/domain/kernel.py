@@ -79,7 +79,9 @@ class Store:
             old = self.runs.get(write.row.pk)
             assert (old.state if old else None) == write.guard, (old, write)
             if old is None:
-                assert all((r.dag_id, r.run_id) != (write.row.dag_id, write.row.run_id) for r in self.runs.values())
+                assert all(
+                    (r.dag_id, r.run_id) != (write.row.dag_id, write.row.run_id) for r in self.runs.values()
+                )
             self.runs[write.row.pk] = write.row
         seen = set()
         for removed, guard in batch.removed:
@@ -209,7 +211,9 @@ class Kernel:
         raise AssertionError("the world does not come to rest")
 
     def claim(self, launch: Dispatch) -> bool:
-        granted = self.world.claim(launch.instance_id, launch.token, "w1", f"c{launch.token}", self.now).granted
+        granted = self.world.claim(
+            launch.instance_id, launch.token, "w1", f"c{launch.token}", self.now
+        ).granted
         if granted:
             index = format_map_index(launch.map_index)
             self.started.append(launch.task_id + (f"[{index}]" if index else ""))
@@ -233,7 +237,9 @@ class Kernel:
         self.settle()
         return len(running)
 
-    def drain(self, behaviour: Behaviour | None = None, *, jumps: int = 100, limit: int | None = None) -> None:
+    def drain(
+        self, behaviour: Behaviour | None = None, *, jumps: int = 100, limit: int | None = None
+    ) -> None:
         """Work until the queue stays empty, jumping to the next wake-up up to ``jumps`` times."""
         self.settle()
         while True:
@@ -251,10 +257,12 @@ class Kernel:
     def states(self, pk: int) -> dict[str, str]:
         """Return task[index] -> state."""
         rows = sorted(
-            (r for r in self.store.instances.values() if r.run_pk == pk), key=lambda r: (r.task_id, r.map_index)
+            (r for r in self.store.instances.values() if r.run_pk == pk),
+            key=lambda r: (r.task_id, r.map_index),
         )
         return {
-            r.task_id + (f"[{format_map_index(r.map_index)}]" if r.map_index else ""): str(r.state) for r in rows
+            r.task_id + (f"[{format_map_index(r.map_index)}]" if r.map_index else ""): str(r.state)
+            for r in rows
         }
 
     def run_state(self, pk: int) -> str:

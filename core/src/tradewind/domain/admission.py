@@ -9,12 +9,12 @@ Everything is counted live: an instance holds its slots while it is queued or ru
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
+from tradewind.domain.limit_keys import limit_key
 from tradewind.domain.reasons import ReasonKind
 from tradewind.domain.records import PoolRow, format_map_index
 from tradewind.domain.world.slots import Entry, ExecutorSlots, Gate, Lane, Pool, pass_on
@@ -22,8 +22,6 @@ from tradewind.domain.world.slots import Entry, ExecutorSlots, Gate, Lane, Pool,
 if TYPE_CHECKING:
     from tradewind.domain.spec import KeyedLimit
     from tradewind.domain.world.live import Instance, Node
-
-_NAME = re.compile(r"\{\{\s*([\w.]+)\s*\}\}")
 
 
 class Admission:
@@ -87,7 +85,9 @@ class Admission:
     # ---- waiting -------------------------------------------------------------------------------------
 
     def enqueue(self, instance: Instance) -> None:
-        """Put a scheduled instance in line."""
+        """Put a scheduled instance in line, unless it is."""
+        if instance.entry is not None:
+            return
         node = instance.cell.node
         if node.lane is None:
             self._place(node)
@@ -98,9 +98,13 @@ class Admission:
             -run.row.priority,
             -instance.priority,
             run.row.run_after,
-            (instance.id, self._entered),  # a run that was loaded again may leave an entry of the same id behind
+            (
+                instance.id,
+                self._entered,
+            ),  # a run that was loaded again may leave an entry of the same id behind
             instance,
         )
+        instance.entry = entry
         for gate in node.gates:
             if gate.limit is not None and gate.used >= gate.limit:
                 gate.park(node.lane, entry)
@@ -119,7 +123,7 @@ class Admission:
         node.gates = tuple(gates)
 
     def _keyed_gate(self, limit: KeyedLimit, node: Node) -> Gate:
-        key = render_key(limit.key, node)
+        key = limit_key(limit.key, node.run.row, node.task.task_id)
         gate = self.keyed.get(key)
         if gate is None:
             gate = self.keyed[key] = Gate(ReasonKind.LIMIT_KEYED, key, limit.max)
@@ -248,26 +252,6 @@ def _too_large(instance: Instance, lane: Lane) -> str | None:
             f"Lower pool_slots, or enlarge the pool: `tradewind pools set {pool.name} {instance.pool_slots}`"
         )
     return None
-
-
-def render_key(template: str, node: Node) -> str:
-    """Return a keyed limit's key for a task of a run.
-
-    ``{{ params.x }}``, ``{{ conf.x }}``, ``{{ run_id }}``, ``{{ dag_id }}`` and ``{{ task_id }}`` are replaced;
-    the scheduler runs no template language. Other names stay as they are written.
-    """
-    row = node.run.row
-    fixed = {"run_id": row.run_id, "dag_id": row.dag_id, "task_id": node.task.task_id}
-
-    def value(match: re.Match[str]) -> str:
-        name = match.group(1)
-        if name in fixed:
-            return fixed[name]
-        source, _, key = name.partition(".")
-        values = {"params": row.params, "conf": row.conf}.get(source, {})
-        return str(values[key]) if key in values else match.group(0)
-
-    return _NAME.sub(value, template)
 
 
 def describe(instance: Instance) -> str:

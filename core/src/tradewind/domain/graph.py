@@ -47,6 +47,22 @@ class Source(NamedTuple):
     shared: int  # scopes that the expanding scope and the task are both in
 
 
+class RetryGroup(NamedTuple):
+    """A group that is tried again as a whole."""
+
+    name: str
+    level: int  # how many numbers of a map index tell its instances apart
+    retries: int
+
+
+class HeldEdge(NamedTuple):
+    """An edge that leaves a group with retries: what failed inside is not seen outside before they are over."""
+
+    edge: Edge
+    group: str
+    level: int
+
+
 class Scope:
     """One mapping: of a group with all its tasks, or of one task."""
 
@@ -76,6 +92,7 @@ class GraphTask:
         "needs_past",
         "ordinal",
         "out",
+        "out_held",
         "retry_groups",
         "rule",
         "scopes",
@@ -97,14 +114,15 @@ class GraphTask:
         self.above: tuple[int, ...] = ()  # direct upstream, as ordinals
         self.below: tuple[int, ...] = ()  # direct downstream
         self.up: tuple[Edge, ...] = ()  # everything its rule counts
-        self.out: tuple[Edge, ...] = ()  # everything that counts this task
+        self.out: tuple[Edge, ...] = ()  # everything that counts this task …
+        self.out_held: tuple[HeldEdge, ...] = ()  # … and what does so only when a group's retries are over
         # For each number of shared groups: how many edges count for its rule, and how many for its setups.
         self.edges_at: tuple[tuple[int, int], ...] = ((0, 0),)
         self.setups: tuple[Edge, ...] = ()  # setups it needs, direct and far
         self.branches_above: tuple[Edge, ...] = ()  # direct upstreams that may decide to skip it
         self.expanders: tuple[Scope, ...] = ()  # scopes that expand over its output
         self.lengths_needed: tuple[str, ...] = ()  # keys whose lengths must come with its success
-        self.retry_groups: tuple[str, ...] = ()  # groups with retries around it, innermost first
+        self.retry_groups: tuple[RetryGroup, ...] = ()  # groups with retries around it, innermost first
         self.needs_past = spec.depends_on_past or spec.wait_for_downstream
         self.is_leaf = False
         self.weight = spec.priority_weight
@@ -116,7 +134,7 @@ class GraphTask:
 class Graph:
     """The tasks of a DAG version by ordinal (topological order) and by id. Read only after it is made."""
 
-    __slots__ = ("_descendants", "by_id", "groups", "spec", "tasks")
+    __slots__ = ("_descendants", "_members", "by_id", "groups", "spec", "tasks")
 
     def __init__(self, spec: DagSpec) -> None:
         self.spec = spec
@@ -127,6 +145,7 @@ class Graph:
         )
         self.by_id: dict[str, GraphTask] = {task.task_id: task for task in self.tasks}
         self._descendants: dict[int, frozenset[int]] = {}
+        self._members: dict[str, tuple[int, ...]] = {}
         _link_direct(self)
         _link(self)
         _link_scopes(self)
@@ -161,8 +180,14 @@ class Graph:
         return self.tasks[ordinal].above
 
     def members(self, group_id: str) -> tuple[int, ...]:
-        """Return the ordinals of the tasks in a group and its inner groups."""
-        return tuple(task.ordinal for task in self.tasks if group_id in self.group_chain(task.spec.group))
+        """Return the ordinals of the tasks in a group and its inner groups; remembered."""
+        known = self._members.get(group_id)
+        if known is None:
+            known = tuple(
+                task.ordinal for task in self.tasks if group_id in self.group_chain(task.spec.group)
+            )
+            self._members[group_id] = known
+        return known
 
     def group_chain(self, group: str | None) -> Iterator[str]:
         """Yield a group and those around it, innermost first."""
@@ -295,15 +320,36 @@ def _link(graph: Graph) -> None:
         task.branches_above = tuple(
             edge for edge in edges if tasks[edge.other].spec.decides_branch and edge.other in direct
         )
-        task.retry_groups = tuple(
-            group for group in graph.group_chain(spec.group) if graph.groups[group].retries
-        )
-    for task, edges in zip(tasks, out, strict=True):
-        task.out = tuple(edges)
+    _link_out(graph, out)
     for task in tasks:
         task.is_leaf = not _ignorable(task.spec) and all(
             _ignorable(tasks[other].spec) for other in graph.downstream(task.ordinal)
         )
+
+
+def _link_out(graph: Graph, out: list[list[Edge]]) -> None:
+    """Part the edges that leave groups with retries from the others."""
+    for task in graph.tasks:
+        task.retry_groups = tuple(
+            RetryGroup(name, _level(graph, name), graph.groups[name].retries)
+            for name in graph.group_chain(task.spec.group)
+            if graph.groups[name].retries
+        )
+    for task, edges in zip(graph.tasks, out, strict=True):
+        free: list[Edge] = []
+        held: list[HeldEdge] = []
+        for edge in edges:
+            around = {group.name for group in graph.tasks[edge.other].retry_groups}
+            left = [group for group in task.retry_groups if group.name not in around]
+            if left:
+                held.append(HeldEdge(edge, left[-1].name, left[-1].level))
+            else:
+                free.append(edge)
+        task.out, task.out_held = tuple(free), tuple(held)
+
+
+def _level(graph: Graph, group: str) -> int:
+    return sum(graph.groups[name].expand is not None for name in graph.group_chain(group))
 
 
 def _ignorable(spec: TaskSpec) -> bool:

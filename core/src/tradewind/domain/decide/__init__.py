@@ -17,14 +17,18 @@ decision holds: drop ``touched_runs``, load them (and ``touched_dags``) again, r
 from __future__ import annotations
 
 from datetime import datetime
+from heapq import heappop
+from operator import itemgetter
 
 import msgspec
 
 from tradewind.domain.decide.batch import take_batch
 from tradewind.domain.decide.expand import expand_group
 from tradewind.domain.decide.ready import line_up, look, make_ready
-from tradewind.domain.decide.runs import finish_run, start_runs, time_out
+from tradewind.domain.decide.retries import check_group
+from tradewind.domain.decide.runs import fail_fast, finish_run, start_runs, time_out
 from tradewind.domain.decide.schedule import RUN_PKS_RESERVE, RUNS_PER_TICK_MAX, make_due_runs
+from tradewind.domain.graph import Scope
 from tradewind.domain.records import Batch, MapIndex
 from tradewind.domain.states import TERMINAL_RUN_STATES, TaskEvent, TaskState
 from tradewind.domain.world import World
@@ -107,8 +111,9 @@ def _take_due(world: World, now: datetime) -> None:
         if kind == "instance":
             _come_back(world, what, at, now)
         elif kind == "dag":
-            if world.dags.get(what.dag_id) is what:
-                world.due_dags[what.dag_id] = what
+            known = world.dags.get(what.dag_id)
+            if known is not None and known is what:
+                world.due_dags[known.dag_id] = known
         elif kind == "run":
             world.starting[what.dag.dag_id] = what.dag
         elif kind == "timeout":
@@ -136,8 +141,8 @@ def _come_back(world: World, instance: Instance, at: datetime, now: datetime) ->
 def _make_runs(world: World, now: datetime) -> None:
     due = list(world.due_dags.values())
     world.due_dags.clear()
-    for dag in due:
-        make_due_runs(world, dag, now)
+    for scheduled in due:
+        make_due_runs(world, scheduled, now)
 
 
 def _follow(world: World, now: datetime) -> bool:
@@ -149,19 +154,27 @@ def _follow(world: World, now: datetime) -> bool:
             for instance in ready:
                 if instance.state is TaskState.SCHEDULED and instance.run.may_start:
                     line_up(world, instance, now)
+        elif world.failing:
+            _, (run, failed) = world.failing.popitem()
+            fail_fast(world, run, failed, now)
+        elif world.expansions:
+            known, world.expansions = world.expansions, {}
+            for (_, scope, prefix), run in sorted(known.items(), key=_in_graph_order):
+                expand_group(world, run, scope, prefix, now)
         elif world.checks:
             checks = world.checks
             while checks:
-                cell = checks.popleft()
+                cell = heappop(checks)[4]
                 cell.checking = False
                 look(world, cell, now)
-        elif world.expansions:
-            (_, scope, prefix), run = world.expansions.popitem()
-            expand_group(world, run, scope, prefix, now)
+        elif world.group_checks:
+            ended, world.group_checks = world.group_checks, {}
+            for (_, name, prefix), run in sorted(ended.items(), key=itemgetter(0)):
+                check_group(world, run, name, prefix)
         elif world.starting:
             starting, world.starting = world.starting, {}
-            for dag in starting.values():
-                start_runs(world, dag, now)
+            for waiting in starting.values():
+                start_runs(world, waiting, now)
         elif world.checked_runs:
             checked, world.checked_runs = world.checked_runs, {}
             for run in checked.values():
@@ -169,6 +182,11 @@ def _follow(world: World, now: datetime) -> bool:
         else:
             return moved
         moved = True
+
+
+def _in_graph_order(item: tuple[tuple[int, Scope, MapIndex], Run]) -> tuple[int, int, int, MapIndex]:
+    pk, scope, prefix = item[0]
+    return pk, scope.tasks[0], scope.position, prefix
 
 
 def _admit(world: World, now: datetime) -> list[Dispatch]:

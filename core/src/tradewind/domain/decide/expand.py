@@ -148,7 +148,7 @@ def _count_more(world: World, run: Run, task: GraphTask, cell: Cell, more: int) 
     run.unfinished += more
     cell.count_own(UNFINISHED, more)
     size = len(cell.prefix)
-    for edge in task.out:
+    for edge in (*task.out, *(held.edge for held in task.out_held)):
         if edge.shared > size:
             continue
         seen = run.nodes[edge.other].cells.get(cell.prefix[: edge.shared])

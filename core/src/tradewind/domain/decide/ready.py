@@ -90,6 +90,7 @@ def _skipper(run: Run, task: GraphTask, cell: Cell) -> str | None:
         other = instance.cell.node.task
         if (
             instance.state is TaskState.SUCCESS
+            and instance.skip_all_downstream
             and not task.spec.is_teardown
             and task.ordinal in run.graph.descendants(other.ordinal)
         ):

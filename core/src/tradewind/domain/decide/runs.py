@@ -7,6 +7,7 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
 from tradewind.domain.decide.ready import judge_cell
+from tradewind.domain.decide.retries import retry_run
 from tradewind.domain.rules import Verdict
 from tradewind.domain.states import (
     SLOT_STATES,
@@ -21,6 +22,8 @@ from tradewind.domain.world.build import complete_nodes, start_nodes
 if TYPE_CHECKING:
     from tradewind.domain.world import World
     from tradewind.domain.world.live import Dag, Instance, Run
+
+TOO_LONG = "the run took longer than"  # how the reason of a run begins that has only its teardowns left
 
 
 # ---- start -------------------------------------------------------------------------------------------
@@ -68,13 +71,15 @@ def finish_run(world: World, run: Run, now: datetime) -> None:
         return
     if run.unfinished == 0:
         event, reason = _outcome(run)
+        if event is RunEvent.FAIL and not reason and retry_run(world, run):
+            return
         world.move_run(run, event, ended_at=now, reason=reason)
     elif run.may_start and run.moving == 0:
         _unlock(world, run, now)
 
 
 def _outcome(run: Run) -> tuple[RunEvent, str]:
-    if run.row.reason:  # it was doomed while it was running: a time limit
+    if run.row.reason.startswith(TOO_LONG):  # it was doomed while it was running
         return RunEvent.FAIL, run.row.reason
     strict = run.graph.spec.run_fails_if == "any_task_failed"
     if run.bad if strict else run.bad_leaves:
@@ -136,11 +141,17 @@ def stop_work(world: World, run: Run, reason: str, now: datetime) -> None:
                 stop_instance(world, instance, TaskEvent.SKIP, reason, now)
 
 
+def fail_fast(world: World, run: Run, failed: Instance, now: datetime) -> None:
+    """Stop a run's work because something in it failed."""
+    if not run.ended and failed.state is TaskState.FAILED:
+        stop_work(world, run, f"{failed.task_id} failed, and the DAG is to fail fast", now)
+
+
 def time_out(world: World, run: Run, at: datetime, now: datetime) -> None:
     """Fail a run that has taken too long; its teardowns still run."""
     if run.ended or run.row.state is not RunState.RUNNING or run.times_out_at() != at or run.row.reason:
         return
-    reason = f"the run took longer than its limit of {run.graph.spec.run_timeout_seconds:g} s"
+    reason = f"{TOO_LONG} its limit of {run.graph.spec.run_timeout_seconds:g} s"
     world.change_run(run, reason=reason)
     stop_work(world, run, reason, now)
     world.check_run(run)

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from tradewind.domain.graph import GraphTask
-from tradewind.domain.records import InstanceRow
+from tradewind.domain.records import InstanceRow, MapIndex, format_map_index
 from tradewind.domain.spec import INSTANCES_PER_RUN_MAX, TaskSpec
 from tradewind.domain.states import SLOT_STATES, TERMINAL_TASK_STATES, TaskEvent, TaskState
-from tradewind.domain.world.live import Cell, Instance, Node, Run
-from tradewind.domain.world.moves import Ledger, count_bad, from_row
+from tradewind.domain.world.live import Cell, GroupCount, Instance, Node, Run
+from tradewind.domain.world.moves import Ledger, count_bad, count_groups, from_row
 from tradewind.domain.world.tally import KIND, UNFINISHED, Tally
 
 if TYPE_CHECKING:
@@ -71,7 +71,11 @@ def complete_nodes(ledger: Ledger, run: Run) -> None:
 
 
 def recount(run: Run) -> None:
-    """Count a run's tallies afresh from its instances: linear in instances times their tasks' edges."""
+    """Count a run's tallies afresh from its instances: linear in instances times their tasks' edges.
+
+    Groups with retries in which all have ended are open until they are looked at, if they may be tried again.
+    """
+    _recount_groups(run)
     run.unfinished = run.moving = run.bad = run.bad_leaves = 0
     run.short_circuits.clear()
     for node in run.nodes:
@@ -93,11 +97,39 @@ def recount(run: Run) -> None:
         if cell.own is not None:
             cell.count_own(kind, 1)
         for edge in cell.node.task.out:
-            for seen in _seen_by(run, instance, edge):
-                if edge.main:
-                    seen.add(kind)
-                if edge.setup and seen.setups is not None:
-                    seen.setups.add(kind)
+            _show(run, instance, edge, kind)
+        for edge, name, level in cell.node.task.out_held:
+            group = run.groups.get((name, instance.map_index[:level]))
+            hidden = group is not None and not group.closed and len(instance.map_index) >= level
+            _show(run, instance, edge, UNFINISHED if hidden else kind)
+
+
+def _recount_groups(run: Run) -> None:
+    run.groups.clear()
+    for instance in run.by_id.values():
+        if instance.cell.node.task.retry_groups:
+            count_groups(run, instance, KIND[instance.state], 1)
+    for (name, prefix), group in run.groups.items():
+        group.closed = not group.unfinished and not retries_left(run, name, prefix, group)
+
+
+def retries_left(run: Run, name: str, prefix: MapIndex, group: GroupCount) -> bool:
+    """Whether a group in which all have ended is to be tried again."""
+    used = run.row.retries_used.get(retry_key(name, prefix), 0)
+    return group.bad > 0 and used < run.graph.groups[name].retries
+
+
+def retry_key(name: str, prefix: MapIndex) -> str:
+    """Return the name under which the retries of a group at an index are counted."""
+    return f"{name}[{format_map_index(prefix)}]" if prefix else name
+
+
+def _show(run: Run, instance: Instance, edge: Edge, kind: int) -> None:
+    for seen in _seen_by(run, instance, edge):
+        if edge.main:
+            seen.add(kind)
+        if edge.setup and seen.setups is not None:
+            seen.setups.add(kind)
 
 
 def _seen_by(run: Run, instance: Instance, edge: Edge) -> Iterable[Cell]:

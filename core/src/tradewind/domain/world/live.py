@@ -64,6 +64,7 @@ class Instance(msgspec.Struct, eq=False, kw_only=True):
     lease_seconds: float | None = None
     lease_expired: bool = False
     claimant: str | None = None
+    entry: Any = None  # its place in line, valid while it is scheduled
     holds: Any = None  # the Lane whose slots it holds
     parked: Any = None  # the Gate that let it back into its lane
 
@@ -261,6 +262,17 @@ class Dag:
         return gate
 
 
+class GroupCount:
+    """How the instances inside a group with retries stand."""
+
+    __slots__ = ("bad", "closed", "unfinished")
+
+    def __init__(self) -> None:
+        self.unfinished = 0
+        self.bad = 0  # failed or upstream_failed
+        self.closed = False  # what is inside is final and seen outside
+
+
 class Past:
     """What a run knows of the run before it."""
 
@@ -286,6 +298,7 @@ class Run:
         "fresh",
         "gate",
         "graph",
+        "groups",
         "moving",
         "next_ordinal",
         "nodes",
@@ -313,6 +326,7 @@ class Run:
         self.bad = 0  # failed or upstream_failed, teardowns apart
         self.bad_leaves = 0
         self.short_circuits: list[Instance] = []
+        self.groups: dict[tuple[str, MapIndex], GroupCount] = {}  # groups with retries
         self.past: Past | None = None  # what is known of the previous run
         self.watchers: set[int] = set()  # runs whose previous run this is
         self.gate: Gate | None = None  # max_active_tasks_per_run

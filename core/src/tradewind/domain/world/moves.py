@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from datetime import datetime
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any
@@ -31,7 +30,7 @@ from tradewind.domain.states import (
     advance,
     advance_run,
 )
-from tradewind.domain.world.live import Cell, Dag, Instance, Node, Run
+from tradewind.domain.world.live import Cell, Dag, GroupCount, Instance, Node, Run
 from tradewind.domain.world.tally import FAILED, KIND, UNFINISHED, UPSTREAM_FAILED
 
 if TYPE_CHECKING:
@@ -85,9 +84,14 @@ class Ledger:
         self.dag_writes: dict[str, tuple[DagRow, datetime | None]] = {}  # new row, guard
         self.events: list[EventRow] = []
         # To be done by the next decision.
-        self.checks: deque[Cell] = deque()  # cells whose rule may say something new
+        # Cells whose rule may say something new, as a heap in the order of the graph: a rule is asked after all
+        # that it waits for, so what is decided does not depend on the order in which the news came.
+        self.checks: list[tuple[int, int, MapIndex, int, Cell]] = []
+        self._checked = 0
         self.expansions: dict[tuple[int, Scope, MapIndex], Run] = {}
         self.checked_runs: dict[int, Run] = {}  # runs that may be over
+        self.group_checks: dict[tuple[int, str, MapIndex], Run] = {}  # groups with retries in which all ended
+        self.failing: dict[int, tuple[Run, Instance]] = {}  # fail_fast runs, and what failed
         self.starting: dict[str, Dag] = {}  # DAGs with queued runs or room for them
         self.due_dags: dict[str, Dag] = {}  # DAGs whose schedule has to be looked at
         self.ready: list[Instance] = []  # scheduled, but not in line yet
@@ -106,6 +110,7 @@ class Ledger:
             or self.starting
             or self.due_dags
             or self.checked_runs
+            or self.group_checks
         )
 
     # ---- touching ------------------------------------------------------------------------------------
@@ -149,6 +154,7 @@ class Ledger:
         self.touch(instance)
         instance.state = after
         instance.reason = reason
+        instance.entry = None
         if before in SLOT_STATES:
             if after not in SLOT_STATES:
                 self.admission.release(instance)
@@ -178,24 +184,49 @@ class Ledger:
                 outer.own[now] += 1
             if was == UNFINISHED:
                 self._tell_expanders(instance)
+        if task.retry_groups:
+            self.group_checks.update(count_groups(run, instance, was, -1))
+            self.group_checks.update(count_groups(run, instance, now, 1))
+        if run.graph.spec.fail_fast and now == FAILED and not task.spec.is_teardown:
+            self.failing[run.pk] = (run, instance)
         if run.watchers and was == UNFINISHED:
             self._tell_watchers(run, task)
         index = instance.map_index
         nodes = run.nodes
         for other, shared, main, setup in task.out:
-            node = nodes[other]
             if shared <= len(index):
-                known = node.cells.get(index[:shared])
+                known = nodes[other].cells.get(index[:shared])
                 if known is not None:
                     self._shift(known, was, now, main, setup)
             else:
-                around = node.cells.get(index)
-                if around is not None:
-                    for known in list(around.at_level(shared)):
-                        self._shift(known, was, now, main, setup)
+                self._shift_below(nodes[other].cells.get(index), shared, was, now, main, setup)
+        for (other, shared, main, setup), _, level in task.out_held:
+            if len(index) < level:  # a group that was never expanded cannot be tried again
+                self._shift_below(nodes[other].cells.get(index[:shared]), shared, was, now, main, setup)
         if not run.checking and (run.unfinished == 0 or run.moving == 0):
             run.checking = True
             self.checked_runs[run.pk] = run
+
+    def show(self, instance: Instance, group: str, kind: int, was: int = UNFINISHED) -> None:
+        """Let what is outside of a group with retries see how an instance inside has ended."""
+        index = instance.map_index
+        nodes = instance.run.nodes
+        for (other, shared, main, setup), name, _ in instance.cell.node.task.out_held:
+            if name == group:
+                around = nodes[other].cells.get(index[:shared])
+                self._shift_below(around, shared, was, kind, main, setup)
+
+    def _shift_below(
+        self,
+        around: Cell | None,
+        level: int,
+        was: int,
+        now: int,
+        main: bool,
+        setup: bool,  # noqa: FBT001
+    ) -> None:
+        for cell in list(around.at_level(level)) if around is not None else ():
+            self._shift(cell, was, now, main, setup)
 
     def _shift(self, cell: Cell, was: int, now: int, main: bool, setup: bool) -> None:  # noqa: FBT001
         changed = main and cell.shift(was, now)
@@ -244,7 +275,9 @@ class Ledger:
         if len(cell.prefix) == level:
             if not cell.checking and cell.instances:
                 cell.checking = True
-                self.checks.append(cell)
+                self._checked += 1
+                node = cell.node
+                heappush(self.checks, (node.run.pk, node.task.ordinal, cell.prefix, self._checked, cell))
             return
         for unit in cell.at_level(level):
             self.check(unit)
@@ -259,6 +292,9 @@ class Ledger:
             for instance in node.instances():
                 if instance.state is TaskState.SCHEDULED and instance.wake_at is None:
                     self.ready.append(instance)
+        for key, group in run.groups.items():
+            if not group.unfinished and not group.closed:
+                self.group_checks[run.pk, *key] = run
         run.checking = True
         self.checked_runs[run.pk] = run
 
@@ -286,6 +322,8 @@ class Ledger:
         )
         run.by_id[instance.id] = instance
         cell.instances.append(instance)
+        if task.retry_groups:
+            count_groups(run, instance, UNFINISHED, 1)
         self.touched.append(instance)
         if not run.unsettled:
             run.unsettled = True
@@ -296,6 +334,7 @@ class Ledger:
         """Delete a placeholder that was expanded; tallies are the caller's work."""
         self.touch(instance)
         run: Run = instance.run
+        count_groups(run, instance, UNFINISHED, -1)
         del run.by_id[instance.id]
         instance.cell.instances.remove(instance)
         if not instance.fresh:
@@ -319,6 +358,26 @@ def count_bad(run: Run, instance: Instance, kind: int, count: int) -> None:
             run.bad += count
             if task.is_leaf:
                 run.bad_leaves += count
+
+
+def count_groups(run: Run, instance: Instance, kind: int, count: int) -> dict[tuple[int, str, MapIndex], Run]:
+    """Count an instance in the groups with retries around it; return those in which all have ended now."""
+    ended = {}
+    for name, level, _ in instance.cell.node.task.retry_groups:
+        if len(instance.map_index) < level:
+            continue  # a placeholder: the group's instances are not known yet
+        key = (name, instance.map_index[:level])
+        group = run.groups.get(key)
+        if group is None:
+            group = run.groups[key] = GroupCount()
+        if kind == UNFINISHED:
+            group.unfinished += count
+            group.closed = False
+        elif kind in _BAD:
+            group.bad += count
+        if not group.unfinished:
+            ended[run.pk, *key] = run
+    return ended
 
 
 def from_row(row: InstanceRow, run: Run, cell: Cell) -> Instance:

@@ -14,8 +14,6 @@ from datetime import datetime, timedelta
 from heapq import heappop, heappush, heapreplace
 from typing import TYPE_CHECKING, Any
 
-from tradewind.domain.states import TaskState
-
 if TYPE_CHECKING:
     from tradewind.domain.reasons import ReasonKind
 
@@ -24,9 +22,10 @@ if TYPE_CHECKING:
 Entry = tuple[int, int, int, datetime, tuple[int, int], Any]
 
 
-def still_waits(instance: Any) -> bool:
-    """Whether an entry is worth looking at: its instance still waits and may be started."""
-    return instance.state is TaskState.SCHEDULED and not instance.held and instance.run.may_start
+def still_waits(entry: Entry) -> bool:
+    """Whether an entry is worth looking at: its instance still waits by it and may be started."""
+    instance = entry[5]
+    return bool(instance.entry is entry and not instance.held and instance.run.may_start)
 
 
 class Gate:
@@ -75,11 +74,11 @@ class Gate:
         heap = self.parked.get(lane)
         while heap:
             entry = heappop(heap)
-            instance = entry[5]
-            if still_waits(instance):
-                instance.parked = self
+            if still_waits(entry):
+                entry[5].parked = self
                 lane.push(entry)
                 return True
+            forget(entry)
         self.parked.pop(lane, None)
         return False
 
@@ -153,9 +152,11 @@ class Line:
         """Return the first entry that still waits."""
         heap = self.heap
         while heap:
-            if still_waits(heap[0][5]):
+            if still_waits(heap[0]):
                 return heap[0]
-            pass_on(heappop(heap)[5], self.lane)
+            entry = heappop(heap)
+            forget(entry)
+            pass_on(entry[5], self.lane)
         return None
 
 
@@ -196,6 +197,8 @@ class Lane:
                 heappop(order)
                 continue
             entry = line.best()
+            if top is not order[0] or top[6] != line.stamp:
+                continue  # what no longer waits has let others back, and they came first
             if entry is None:
                 line.stamp += 1
                 heappop(order)
@@ -219,6 +222,12 @@ class Lane:
     def waiting(self) -> int:
         """Return how many wait here, those parked at gates apart."""
         return sum(len(line.heap) for line in self._lines.values())
+
+
+def forget(entry: Entry) -> None:
+    """Drop an entry, so that its instance can be put in line again."""
+    if entry[5].entry is entry:
+        entry[5].entry = None
 
 
 def pass_on(instance: Any, lane: Lane) -> None:
