@@ -1,0 +1,727 @@
+"""Whole runs through decide: rules, branches, setups, retries, limits of time, and how runs end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.domain.kernel import T0, Kernel, by_task, dag, over, seconds, task
+from tradewind.domain.leases import LOSSES_MAX, Loss, ReportVerdict
+from tradewind.domain.outcome import OutcomeKind
+from tradewind.domain.spec import DagSpec, GroupSpec, RetrySpec, TriggerRule
+from tradewind.domain.states import RunState, TaskState
+from tradewind.domain.world import Claim
+
+OK, BAD, SKIP, FAIL = OutcomeKind.SUCCESS, OutcomeKind.ERROR, OutcomeKind.SKIPPED, OutcomeKind.FAILED
+
+
+def outcome_of(spec: DagSpec, does: dict[str, Any] | None = None) -> tuple[dict[str, str], str]:
+    kernel = Kernel(spec)
+    pk = kernel.trigger()
+    kernel.drain(by_task(does or {}))
+    return kernel.states(pk), kernel.run_state(pk)
+
+
+# ---- the plain life ----------------------------------------------------------------------------------
+
+
+def test_a_chain_is_written_step_by_step() -> None:
+    kernel = Kernel(dag(task("a"), task("b", "a")))
+    pk = kernel.trigger()
+    kernel.drain()
+    assert kernel.states(pk) == {"a": "success", "b": "success"}
+    assert [(e.kind, e.task_id) for e in kernel.store.events] == [
+        ("run.running", None),
+        ("task.queued", "a"),
+        ("task.running", "a"),
+        ("task.success", "a"),
+        ("task.queued", "b"),
+        ("task.running", "b"),
+        ("run.success", None),
+        ("task.success", "b"),
+    ]
+    assert [(a.token, a.outcome, a.state) for a in kernel.store.attempts] == [(1, "success", "success")] * 2
+    assert kernel.world.runs == {}
+
+
+def test_a_new_instance_is_written_once_with_its_final_fields() -> None:
+    kernel = Kernel(dag(task("a"), task("b", "a")))
+    kernel.trigger()
+    writes = kernel.decide().batch.instances
+    assert [(w.row.task_id, w.row.state, w.guard, w.row.try_number, w.row.token) for w in writes] == [
+        ("a", TaskState.QUEUED, None, 1, 1),
+        ("b", TaskState.NONE, None, 0, 0),
+    ]
+
+
+def test_a_run_without_tasks_succeeds() -> None:
+    assert outcome_of(dag()) == ({}, "success")
+
+
+def test_empty_tasks_end_without_a_worker() -> None:
+    kernel = Kernel(dag(task("a", empty=True), task("b", "a", empty=True)))
+    pk = kernel.trigger()
+    kernel.settle()
+    assert (kernel.run_state(pk), kernel.started) == ("success", [])
+
+
+def test_nothing_happens_in_a_world_at_rest() -> None:
+    kernel = Kernel(dag(task("a")))
+    kernel.trigger()
+    kernel.settle()
+    assert not kernel.decide()
+
+
+# ---- rules -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rule", "does", "state", "run"),
+    [
+        ("all_success", {}, "success", "success"),
+        ("all_success", {"a": FAIL}, "upstream_failed", "failed"),
+        ("all_success", {"a": SKIP}, "skipped", "success"),
+        ("all_done", {"a": FAIL}, "success", "success"),
+        ("one_failed", {"a": FAIL}, "success", "success"),
+        ("one_failed", {}, "skipped", "success"),
+        ("none_failed", {"a": SKIP}, "success", "success"),
+        ("none_failed_min_one_success", {"a": SKIP, "b": SKIP}, "skipped", "success"),
+        ("all_failed", {"a": FAIL, "b": FAIL}, "success", "success"),
+        ("all_skipped", {"a": SKIP, "b": SKIP}, "success", "success"),
+    ],
+)
+def test_rules_decide(rule: str, does: dict[str, Any], state: str, run: str) -> None:
+    spec = dag(task("a"), task("b"), task("c", "a", "b", trigger_rule=TriggerRule(rule)))
+    states, run_state = outcome_of(spec, does)
+    assert (states["c"], run_state) == (state, run)
+
+
+def test_all_success_fails_before_the_others_are_done() -> None:
+    kernel = Kernel(dag(task("a"), task("b"), task("c", "a", "b")))
+    pk = kernel.trigger()
+    kernel.settle()
+    launch, other = kernel.queue
+    for one in (launch, other):
+        kernel.claim(one)
+    kernel.report(launch, FAIL)
+    kernel.settle()
+    assert kernel.states(pk) == {"a": "failed", "b": "running", "c": "upstream_failed"}
+    kernel.report(other)
+    kernel.settle()
+    assert kernel.run_state(pk) == "failed"
+
+
+def test_a_failed_middle_task_does_not_fail_the_run_unless_asked() -> None:
+    tasks = (task("a"), task("b", "a", trigger_rule=TriggerRule.ALL_DONE))
+    assert outcome_of(dag(*tasks), {"a": FAIL})[1] == "success"
+    assert outcome_of(dag(*tasks, run_fails_if="any_task_failed"), {"a": FAIL})[1] == "failed"
+
+
+# ---- branches and short circuits ---------------------------------------------------------------------
+
+
+def test_a_branch_skips_what_it_names_and_joins_go_on() -> None:
+    spec = dag(
+        task("pick", decides_branch=True),
+        task("left", "pick"),
+        task("right", "pick"),
+        task("after", "right"),
+        task("join", "left", "after", trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS),
+    )
+    assert outcome_of(spec, {"pick": {"branch": ("right",)}}) == (
+        {"pick": "success", "left": "success", "right": "skipped", "after": "skipped", "join": "success"},
+        "success",
+    )
+
+
+def test_a_branch_in_a_mapped_group_decides_for_its_own_index() -> None:
+    spec = dag(
+        task("g.pick", group="g", decides_branch=True),
+        task("g.left", "g.pick", group="g"),
+        task("g.right", "g.pick", group="g"),
+        groups=(GroupSpec(group_id="g", expand=over([10, 20])),),
+    )
+    kernel = Kernel(spec)
+    pk = kernel.trigger()
+    kernel.drain(lambda t, i, _n: {"branch": (f"g.{'left' if i[0] else 'right'}",)} if t == "g.pick" else {})
+    assert kernel.states(pk) == {
+        "g.pick[0]": "success",
+        "g.pick[1]": "success",
+        "g.left[0]": "success",
+        "g.left[1]": "skipped",
+        "g.right[0]": "skipped",
+        "g.right[1]": "success",
+    }
+
+
+def test_a_short_circuit_skips_everything_but_teardowns_whatever_the_rule() -> None:
+    spec = dag(
+        task("make", is_setup=True),
+        task("stop", "make"),
+        task("b", "stop"),
+        task("c", "b", trigger_rule=TriggerRule.ALL_DONE),
+        task("drop", "c", "make", is_teardown=True, setups=("make",), trigger_rule=TriggerRule.ALL_DONE_SETUP_SUCCESS),
+        task("beside"),
+    )
+    assert outcome_of(spec, {"stop": {"skip_all_downstream": True}}) == (
+        {"make": "success", "stop": "success", "b": "skipped", "c": "skipped", "drop": "success", "beside": "success"},
+        "success",
+    )
+
+
+# ---- setups and teardowns ----------------------------------------------------------------------------
+
+
+def setup_dag(**work: Any) -> DagSpec:
+    return dag(
+        task("make", is_setup=True),
+        task("work", "make", **work),
+        task("more", "work", trigger_rule=TriggerRule.ALL_DONE),
+        task(
+            "drop", "more", "make", is_teardown=True, setups=("make",), trigger_rule=TriggerRule.ALL_DONE_SETUP_SUCCESS
+        ),
+    )
+
+
+def test_a_teardown_runs_although_the_work_failed_and_does_not_hide_it() -> None:
+    spec = dag(
+        task("make", is_setup=True),
+        task("work", "make"),
+        task("drop", "work", is_teardown=True, setups=("make",), trigger_rule=TriggerRule.ALL_DONE_SETUP_SUCCESS),
+    )
+    assert outcome_of(spec, {"work": FAIL}) == (
+        {"make": "success", "work": "failed", "drop": "success"},
+        "failed",
+    )
+    assert outcome_of(spec, {"drop": FAIL})[1] == "success"
+
+
+def test_a_failed_setup_fails_all_that_need_it_far_down_too() -> None:
+    assert outcome_of(setup_dag(), {"make": FAIL}) == (
+        {"make": "failed", "work": "upstream_failed", "more": "upstream_failed", "drop": "upstream_failed"},
+        "failed",
+    )
+
+
+def test_a_skipped_setup_skips_all_that_need_it() -> None:
+    assert outcome_of(setup_dag(), {"make": SKIP})[0] == {
+        "make": "skipped",
+        "work": "skipped",
+        "more": "skipped",
+        "drop": "skipped",
+    }
+
+
+def test_a_teardown_waits_for_everything_between() -> None:
+    spec = dag(
+        task("make", is_setup=True),
+        task("slow", "make"),
+        task("quick", "make"),
+        task("last", "slow", "quick", trigger_rule=TriggerRule.ONE_DONE),
+        task("drop", "last", is_teardown=True, setups=("make",), trigger_rule=TriggerRule.ALL_DONE_SETUP_SUCCESS),
+    )
+    kernel = Kernel(spec)
+    pk = kernel.trigger()
+    kernel.settle()
+    kernel.work()
+    slow, quick = sorted(kernel.queue, key=lambda d: d.task_id, reverse=True)
+    kernel.queue.clear()
+    kernel.claim(slow)
+    kernel.claim(quick)
+    kernel.report(quick)
+    kernel.settle()
+    kernel.work()
+    assert kernel.states(pk)["last"] == "success"
+    assert kernel.states(pk)["drop"] == "none"
+    kernel.report(slow)
+    kernel.settle()
+    kernel.work()
+    assert kernel.run_state(pk) == "success"
+
+
+def test_what_comes_after_a_teardown_needs_its_setup_no_more() -> None:
+    spec = dag(
+        task("make", is_setup=True),
+        task("drop", "make", is_teardown=True, setups=("make",), trigger_rule=TriggerRule.ALL_DONE_SETUP_SUCCESS),
+        task("after", "drop", trigger_rule=TriggerRule.ALL_DONE),
+    )
+    assert outcome_of(spec, {"make": FAIL})[0]["after"] == "success"
+
+
+# ---- mapping -----------------------------------------------------------------------------------------
+
+
+def test_mapping_over_nothing_skips() -> None:
+    spec = dag(task("a"), task("b", "a", expand=over("a")), task("c", "b"))
+    assert outcome_of(spec, {"a": {"lengths": {"return_value": 0}}}) == (
+        {"a": "success", "b": "skipped", "c": "skipped"},
+        "success",
+    )
+
+
+@pytest.mark.parametrize(
+    ("does", "state"),
+    [({"a": FAIL}, "upstream_failed"), ({"a": SKIP}, "skipped")],
+)
+def test_mapping_over_what_did_not_succeed(does: dict[str, Any], state: str) -> None:
+    spec = dag(task("a"), task("b", "a", expand=over("a"), trigger_rule=TriggerRule.ALL_DONE))
+    assert outcome_of(spec, does)[0]["b"] == state
+
+
+def test_a_success_without_a_length_to_map_over_is_a_failure() -> None:
+    kernel = Kernel(dag(task("a"), task("b", "a", expand=over("a"))))
+    pk = kernel.trigger()
+    kernel.drain()
+    assert kernel.states(pk) == {"a": "failed", "b": "upstream_failed"}
+    assert 'pushed no list or dict under "return_value"' in kernel.row(pk, "a").reason
+
+
+def test_too_long_a_mapping_fails_with_the_limit() -> None:
+    kernel = Kernel(dag(task("a"), task("b", "a", expand=over("a")), max_map_length=10))
+    pk = kernel.trigger()
+    kernel.drain(by_task({"a": {"lengths": {"return_value": 11}}}))
+    assert kernel.states(pk) == {"a": "success", "b": "failed"}
+    assert "limit max_map_length is 10" in kernel.row(pk, "b").reason
+
+
+def test_mapping_over_a_mapped_task_counts_its_successes() -> None:
+    spec = dag(
+        task("a", expand=over([1, 2, 3])),
+        task("b", "a", expand=over("a"), trigger_rule=TriggerRule.ALL_DONE),
+        task("c", "b"),
+    )
+    kernel = Kernel(spec)
+    pk = kernel.trigger()
+    kernel.drain(lambda t, i, _n: FAIL if (t, i) == ("a", (1,)) else OK)
+    assert [key for key in kernel.states(pk) if key.startswith("b")] == ["b[0]", "b[1]"]
+    assert kernel.run_state(pk) == "success"
+
+
+def test_each_index_of_a_mapped_group_goes_its_own_way() -> None:
+    spec = dag(
+        task("a"),
+        task("g.x", "a", group="g"),
+        task("g.y", "g.x", group="g"),
+        task("z", "g.y", trigger_rule=TriggerRule.ALL_DONE),
+        groups=(GroupSpec(group_id="g", expand=over("a")),),
+    )
+    kernel = Kernel(spec)
+    pk = kernel.trigger()
+    kernel.settle()
+    kernel.work(by_task({"a": {"lengths": {"return_value": 3}}}))
+    first = kernel.queue.pop(0)
+    kernel.claim(first)
+    kernel.report(first)
+    kernel.settle()
+    assert kernel.states(pk)["g.y[0]"] == "queued"  # before g.x[1] has started
+    kernel.drain(lambda t, i, _n: FAIL if (t, i) == ("g.x", (2,)) else OK)
+    assert kernel.states(pk) == {
+        "a": "success",
+        "g.x[0]": "success",
+        "g.x[1]": "success",
+        "g.x[2]": "failed",
+        "g.y[0]": "success",
+        "g.y[1]": "success",
+        "g.y[2]": "upstream_failed",
+        "z": "success",
+    }
+
+
+def test_nested_mapped_groups() -> None:
+    spec = dag(
+        task("g.list", group="g"),
+        task("g.h.x", "g.list", group="g.h"),
+        task("g.sum", "g.h.x", group="g"),
+        task("all", "g.sum", "g.h.x"),
+        groups=(
+            GroupSpec(group_id="g", expand=over([1, 2])),
+            GroupSpec(group_id="g.h", parent="g", expand=over("g.list")),
+        ),
+    )
+    kernel = Kernel(spec)
+    pk = kernel.trigger()
+    kernel.drain(lambda t, i, _n: {"lengths": {"return_value": i[0] + 1}} if t == "g.list" else {})
+    assert kernel.states(pk) == dict.fromkeys(
+        ["all", "g.h.x[0.0]", "g.h.x[1.0]", "g.h.x[1.1]", "g.list[0]", "g.list[1]", "g.sum[0]", "g.sum[1]"],
+        "success",
+    )
+    assert kernel.started.index("g.sum[0]") < kernel.started.index("all")
+
+
+# ---- retries -----------------------------------------------------------------------------------------
+
+
+def test_a_retry_waits_its_time_and_clears_xcoms_at_its_start() -> None:
+    kernel = Kernel(dag(task("a", retry=RetrySpec(retries=1, delay_seconds=60))))
+    pk = kernel.trigger()
+    kernel.settle()
+    kernel.work(lambda *_: {"kind": BAD, "xcoms": {"k": "1"}})
+    assert kernel.states(pk) == {"a": "up_for_retry"}
+    assert kernel.decision.wake_at == T0 + seconds(60)
+    assert kernel.store.xcoms == {(pk, "a", ()): {"k": "1"}}
+    kernel.now = T0 + seconds(60)
+    kernel.settle()
+    launch = kernel.queue.pop()
+    assert (launch.try_number, launch.token) == (2, 2)
+    kernel.claim(launch)
+    kernel.settle()
+    assert kernel.store.xcoms == {}
+    kernel.report(launch, BAD, reason="exit code 1")
+    kernel.settle()
+    assert (kernel.row(pk, "a").state, kernel.row(pk, "a").reason) == ("failed", "exit code 1")
+    assert [(a.token, a.try_number, a.state) for a in kernel.store.attempts] == [
+        (1, 1, "up_for_retry"),
+        (2, 2, "failed"),
+    ]
+
+
+@pytest.mark.parametrize(("report", "state"), [({"retry": False}, "failed"), ({}, "up_for_retry")])
+def test_the_worker_may_forbid_a_retry(report: dict[str, Any], state: str) -> None:
+    kernel = Kernel(dag(task("a", retry=RetrySpec(retries=3))))
+    pk = kernel.trigger()
+    kernel.settle()
+    kernel.work(lambda *_: {"kind": BAD, **report})
+    assert kernel.states(pk) == {"a": state}
+
+
+def test_a_reschedule_keeps_the_try_and_the_first_start() -> None:
+    kernel = Kernel(dag(task("a")))
+    pk = kernel.trigger()
+    kernel.settle()
+    kernel.work(lambda *_: {"kind": OutcomeKind.RESCHEDULE, "wake_at": kernel.now + seconds(30), "xcoms": {"k": "1"}})
+    assert kernel.states(pk) == {"a": "up_for_reschedule"}
+    kernel.now = T0 + seconds(30)
+    kernel.settle()
+    launch = kernel.queue.pop()
+    assert (launch.try_number, launch.token) == (1, 2)
+    kernel.claim(launch)
+    kernel.settle()
+    row = kernel.row(pk, "a")
+    assert (row.first_started_at, row.started_at) == (T0, kernel.now)
+    assert kernel.store.xcoms == {(pk, "a", ()): {"k": "1"}}
+
+
+def test_a_group_is_tried_again_as_a_whole_before_the_outside_sees_it() -> None:
+    spec = dag(
+        task("g.a", group="g"),
+        task("g.b", "g.a", group="g"),
+        task("after", "g.b"),
+        task("alarm", "g.b", trigger_rule=TriggerRule.ONE_FAILED),
+        groups=(GroupSpec(group_id="g", retries=1),),
+    )
+    kernel = Kernel(spec)
+    pk = kernel.trigger()
+    kernel.drain(lambda t, _i, n: FAIL if t == "g.b" and n == 1 else OK)
+    assert kernel.states(pk) == {"g.a": "success", "g.b": "success", "after": "success", "alarm": "skipped"}
+    assert kernel.started == ["g.a", "g.b", "g.a", "g.b", "after"]
+    assert kernel.store.runs[pk].retries_used == {"g": 1}
+
+
+def test_a_group_that_fails_for_good_is_seen_then() -> None:
+    spec = dag(
+        task("g.a", group="g"),
+        task("g.b", "g.a", group="g"),
+        task("after", "g.b"),
+        groups=(GroupSpec(group_id="g", retries=2),),
+    )
+    kernel = Kernel(spec)
+    pk = kernel.trigger()
+    kernel.drain(by_task({"g.a": FAIL}))
+    assert kernel.started == ["g.a"] * 3
+    assert kernel.states(pk) == {"g.a": "failed", "g.b": "upstream_failed", "after": "upstream_failed"}
+
+
+def test_each_index_of_a_mapped_group_is_tried_again_alone() -> None:
+    spec = dag(
+        task("g.a", group="g"),
+        task("g.b", "g.a", group="g"),
+        groups=(GroupSpec(group_id="g", retries=1, expand=over([1, 2])),),
+    )
+    kernel = Kernel(spec)
+    pk = kernel.trigger()
+    kernel.drain(lambda t, i, n: FAIL if (t, i, n) == ("g.b", (1,), 1) else OK)
+    assert sorted(kernel.started) == ["g.a[0]", "g.a[1]", "g.a[1]", "g.b[0]", "g.b[1]", "g.b[1]"]
+    assert kernel.store.runs[pk].retries_used == {"g[1]": 1}
+    assert kernel.run_state(pk) == "success"
+
+
+def test_a_run_is_tried_again_with_new_lengths() -> None:
+    spec = dag(task("a"), task("b", "a", expand=over("a")), run_retries=1)
+    kernel = Kernel(spec)
+    pk = kernel.trigger()
+    lengths = iter([3, 2])
+    kernel.drain(
+        lambda t, i, n: {"lengths": {"return_value": next(lengths)}} if t == "a" else (FAIL if n == 1 else OK)
+    )
+    assert kernel.states(pk) == {"a": "success", "b[0]": "success", "b[1]": "success", "b[2]": "removed"}
+    assert kernel.run_state(pk) == "success"
+    assert [e.kind for e in kernel.store.events if e.kind.startswith("run.")] == [
+        "run.running",
+        "run.retried",
+        "run.success",
+    ]
+
+
+# ---- claims, reports, losses -------------------------------------------------------------------------
+
+
+def test_a_claim_is_granted_once_and_again_to_the_same_launch() -> None:
+    kernel = Kernel(dag(task("a")))
+    kernel.trigger()
+    kernel.settle()
+    (launch,) = kernel.queue
+    key = launch.instance_id, launch.token
+    world = kernel.world
+    assert world.claim(*key, "w1", "c1", T0) is Claim.GRANTED
+    assert world.claim(*key, "w1", "c1", T0) is Claim.GRANTED
+    assert world.claim(*key, "w1", "c2", T0) is Claim.TAKEN
+    assert world.claim(*key, "w2", "c1", T0) is Claim.TAKEN
+    assert world.claim(launch.instance_id, launch.token + 1, "w1", "c1", T0) is Claim.STALE
+    (write,) = kernel.decide().batch.instances
+    assert (write.row.worker, write.lease_seconds, write.guard) == ("w1", 30.0, (TaskState.QUEUED, 1))
+
+
+def test_a_report_is_recorded_once() -> None:
+    kernel = Kernel(dag(task("a"), task("b")))
+    kernel.trigger()
+    kernel.settle()
+    launch = kernel.queue[0]
+    assert kernel.report(launch) == ReportVerdict.FENCED  # nobody has claimed it
+    kernel.claim(launch)
+    assert kernel.report(launch) == ReportVerdict.ACCEPTED
+    assert kernel.report(launch) == ReportVerdict.DUPLICATE
+    kernel.settle()
+    assert len(kernel.store.attempts) == 1
+
+
+def test_a_loss_uses_up_no_try_and_fences_the_old_attempt() -> None:
+    kernel = Kernel(dag(task("a")))
+    pk = kernel.trigger()
+    kernel.settle()
+    old = kernel.queue.pop()
+    kernel.claim(old)
+    kernel.settle()
+    assert kernel.world.lose(old.instance_id, old.token, "worker died", kernel.now, lease_expired=True) is Loss.AGAIN
+    assert kernel.decide().batch.instances[0].lease_expired
+    (new,) = kernel.queue
+    assert (new.token, new.try_number) == (2, 1)
+    assert kernel.report(old) == ReportVerdict.FENCED
+    assert kernel.row(pk, "a").losses == 1
+
+
+def test_the_sixth_loss_fails_the_task() -> None:
+    kernel = Kernel(dag(task("a")))
+    pk = kernel.trigger()
+    kernel.settle()
+    for _ in range(LOSSES_MAX + 1):
+        (launch,) = kernel.queue
+        kernel.queue.clear()
+        kernel.claim(launch)
+        kernel.settle()
+        kernel.world.lose(launch.instance_id, launch.token, "out of memory", kernel.now)
+        kernel.settle()
+        kernel.now += seconds(60)
+        kernel.settle()
+    assert kernel.states(pk) == {"a": "failed"}
+    assert kernel.row(pk, "a").reason == "lost: out of memory; its worker or machine was lost 6 times"
+    assert kernel.run_state(pk) == "failed"
+
+
+def test_an_at_most_once_task_becomes_unknown() -> None:
+    kernel = Kernel(dag(task("a", at_most_once=True)))
+    pk = kernel.trigger()
+    kernel.settle()
+    (launch,) = kernel.queue
+    kernel.claim(launch)
+    assert kernel.world.lose(launch.instance_id, launch.token, "gone", kernel.now) is Loss.UNKNOWN
+    kernel.settle()
+    assert (kernel.states(pk), kernel.run_state(pk)) == ({"a": "unknown"}, "failed")
+
+
+# ---- ends before their time --------------------------------------------------------------------------
+
+
+def test_a_run_that_takes_too_long_fails_after_its_teardowns() -> None:
+    spec = dag(
+        task("make", is_setup=True),
+        task("work", "make"),
+        task("drop", "work", is_teardown=True, setups=("make",), trigger_rule=TriggerRule.ALL_DONE_SETUP_SUCCESS),
+        run_timeout_seconds=60,
+    )
+    kernel = Kernel(spec)
+    pk = kernel.trigger()
+    kernel.settle()
+    kernel.work()
+    launch = kernel.queue.pop()
+    kernel.claim(launch)
+    kernel.settle()
+    kernel.now = T0 + seconds(60)
+    kernel.settle()
+    assert kernel.states(pk) == {"make": "success", "work": "failed", "drop": "queued"}
+    assert kernel.cancels == [(launch.instance_id, launch.token, "local")]
+    assert kernel.report(launch) == ReportVerdict.FENCED
+    kernel.work()
+    assert kernel.run_state(pk) == "failed"
+    assert kernel.store.runs[pk].reason == "the run took longer than its limit of 60 s"
+
+
+def test_fail_fast_stops_the_rest() -> None:
+    kernel = Kernel(dag(task("a"), task("b"), task("c", "b"), fail_fast=True))
+    pk = kernel.trigger()
+    kernel.settle()
+    first, second = kernel.queue
+    kernel.claim(first)
+    kernel.claim(second)
+    kernel.report(first, FAIL)
+    kernel.settle()
+    assert kernel.states(pk) == {"a": "failed", "b": "failed", "c": "skipped"}
+    assert kernel.cancels == [(second.instance_id, 1, "local")]
+    assert kernel.run_state(pk) == "failed"
+
+
+def test_a_user_cancels_a_run() -> None:
+    kernel = Kernel(dag(task("a"), task("b", "a")))
+    pk = kernel.trigger()
+    kernel.settle()
+    (launch,) = kernel.queue
+    kernel.claim(launch)
+    kernel.settle()
+    for task_id in ("a", "b"):
+        row = kernel.row(pk, task_id)
+        kernel.store.instances[row.id] = type(row)(
+            **{f: getattr(row, f) for f in row.__struct_fields__} | {"state": TaskState.CANCELLED, "token": row.token + 1}
+        )
+    kernel.change(kernel.store.runs[pk], state=RunState.CANCELLED)
+    kernel.settle()
+    assert kernel.cancels == [(launch.instance_id, launch.token, "local")]
+    assert kernel.world.runs == {}
+
+
+def test_a_paused_run_starts_nothing_and_goes_on_when_resumed() -> None:
+    kernel = Kernel(dag(task("a"), task("b", "a")))
+    pk = kernel.trigger()
+    kernel.settle()
+    launch = kernel.queue.pop()
+    kernel.claim(launch)
+    kernel.settle()
+    kernel.change(kernel.store.runs[pk], state=RunState.PAUSED)
+    kernel.report(launch)
+    kernel.settle()
+    assert (kernel.states(pk), kernel.queue) == ({"a": "success", "b": "none"}, [])
+    kernel.change(kernel.store.runs[pk], state=RunState.QUEUED)
+    kernel.drain()
+    assert kernel.run_state(pk) == "success"
+
+
+def test_an_attempt_of_a_paused_run_is_not_given_away() -> None:
+    kernel = Kernel(dag(task("a")))
+    pk = kernel.trigger()
+    kernel.settle()
+    launch = kernel.queue.pop()
+    kernel.change(kernel.store.runs[pk], state=RunState.PAUSED)
+    assert kernel.world.claim(launch.instance_id, launch.token, "w", "c", T0) is Claim.HELD
+    kernel.settle()
+    assert kernel.states(pk) == {"a": "scheduled"}
+    kernel.change(kernel.store.runs[pk], state=RunState.QUEUED)
+    kernel.drain()
+    assert (kernel.run_state(pk), kernel.row(pk, "a").losses) == ("success", 0)
+
+
+def test_a_held_task_waits_until_it_is_released() -> None:
+    kernel = Kernel(dag(task("a"), task("b", "a"), task("c", "a", empty=True)))
+    pk = kernel.trigger()
+    kernel.settle()
+    for task_id in ("b", "c"):
+        kernel.change(kernel.row(pk, task_id), held=True)
+    kernel.drain()
+    assert kernel.states(pk) == {"a": "success", "b": "scheduled", "c": "scheduled"}
+    for task_id in ("b", "c"):
+        kernel.change(kernel.row(pk, task_id), held=False)
+        kernel.settle()
+    kernel.drain()
+    assert kernel.run_state(pk) == "success"
+
+
+def test_a_cleared_running_task_starts_again_and_the_old_attempt_is_cancelled() -> None:
+    kernel = Kernel(dag(task("a"), task("b", "a")))
+    pk = kernel.trigger()
+    kernel.settle()
+    old = kernel.queue.pop()
+    kernel.claim(old)
+    kernel.settle()
+    kernel.change(kernel.row(pk, "a"), state=TaskState.NONE, token=2)
+    kernel.settle()
+    assert kernel.cancels == [(old.instance_id, 1, "local")]
+    assert kernel.report(old) == ReportVerdict.FENCED
+    (new,) = kernel.queue
+    assert (new.token, new.try_number) == (3, 2)
+
+
+def test_a_new_version_adds_and_removes_tasks() -> None:
+    kernel = Kernel(dag(task("a"), task("b", "a")))
+    pk = kernel.trigger()
+    kernel.drain(by_task({"a": FAIL}))
+    kernel.add_dag(dag(task("a"), task("c", "a")))
+    kernel.world.put_version(2, kernel.store.graphs[2])
+    for task_id in ("a", "b"):
+        row = kernel.row(pk, task_id)
+        kernel.store.instances[row.id] = type(row)(
+            **{f: getattr(row, f) for f in row.__struct_fields__} | {"state": TaskState.NONE}
+        )
+    kernel.change(kernel.store.runs[pk], state=RunState.QUEUED, version_id=2)
+    kernel.drain()
+    assert kernel.states(pk) == {"a": "success", "b": "removed", "c": "success"}
+    assert kernel.run_state(pk) == "success"
+
+
+def test_nothing_waits_for_ever() -> None:
+    """A rule that nothing can satisfy any more because of a stray row is failed with the reason."""
+    kernel = Kernel(dag(task("a"), task("b", "a")))
+    pk = kernel.trigger()
+    kernel.settle()
+    kernel.work()
+    row = kernel.row(pk, "a")
+    del kernel.store.instances[kernel.row(pk, "b").id]
+    kernel.queue.clear()
+    kernel.change(row, state=TaskState.SUCCESS)
+    kernel.drain()
+    assert kernel.run_state(pk) == "success"
+
+
+# ---- depends_on_past ---------------------------------------------------------------------------------
+
+
+def test_depends_on_past_waits_for_the_run_before() -> None:
+    kernel = Kernel(dag(task("a", depends_on_past=True), task("b", "a")))
+    first = kernel.trigger(at=T0 - seconds(20))
+    second = kernel.trigger(at=T0 - seconds(10))
+    kernel.settle()
+    assert [launch.run_id for launch in kernel.queue] == [f"manual__{first}"]
+    kernel.work()
+    assert kernel.states(second)["a"] == "queued"
+    kernel.drain()
+    assert (kernel.run_state(first), kernel.run_state(second)) == ("success", "success")
+
+
+def test_depends_on_past_waits_for_a_failed_run_until_it_is_repaired() -> None:
+    kernel = Kernel(dag(task("a", depends_on_past=True)))
+    first = kernel.trigger(at=T0 - seconds(20))
+    kernel.drain(by_task({"a": FAIL}))
+    second = kernel.trigger(at=T0 - seconds(10))
+    kernel.settle()
+    assert (kernel.states(second), kernel.run_state(second)) == ({"a": "none"}, "running")
+    kernel.change(kernel.row(first, "a"), state=TaskState.SUCCESS)
+    kernel.drain()
+    assert kernel.run_state(second) == "success"
+
+
+def test_wait_for_downstream_waits_for_the_next_tasks_too() -> None:
+    kernel = Kernel(dag(task("a", wait_for_downstream=True), task("b", "a")))
+    kernel.trigger(at=T0 - seconds(20))
+    second = kernel.trigger(at=T0 - seconds(10))
+    kernel.settle()
+    kernel.work()
+    assert kernel.states(second)["a"] == "none"
+    kernel.work()
+    assert kernel.states(second)["a"] == "queued"
