@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
+
 from tradewind.api.data import DataService
 from tradewind.api.secret_keys import open_keys
 from tradewind.api.secrets import SecretsStore, anything_stored
@@ -24,7 +26,7 @@ from tradewind.domain.decide import Decision
 from tradewind.domain.records import RunRow, RunType
 from tradewind.errors import ConfigError
 from tradewind.metastore import connect, migrate
-from tradewind.metastore.wakeup import make_wakeup
+from tradewind.metastore.wakeup import wakeup_for
 from tradewind.plugins.registry import Registry, load_registry
 from tradewind.ports.executor import Executor
 from tradewind.ports.metastore import Metastore
@@ -70,9 +72,8 @@ class Parts:
     def wakeup(self) -> Wakeup:
         """The hint channel: sends, and with ``listen`` also hears."""
         if self._wakeup is None:
-            self._wakeup = make_wakeup(
-                self.settings.metastore_url, self.settings.run_path, listen=self._listen
-            )
+            name = f"scheduler-{os.getpid()}" if self._listen else None
+            self._wakeup = wakeup_for(self.settings.metastore_url, self.settings.run_path, name)
         return self._wakeup
 
     @property
@@ -203,7 +204,7 @@ def run_scheduler(
         lambda held: _make_engine(parts, executors, held, log),
         wakeup=parts.wakeup,
         poll_seconds=settings.scheduler.poll_seconds,
-        beat=_beat(parts, holder),
+        beat=_beat(parts, holder, executors),
         log=log,
         maintenance=_maintenance(parts, log),
         ready=ready,
@@ -241,11 +242,16 @@ def _make_engine(
     )
 
 
-def _beat(parts: Parts, holder: str) -> Callable[..., None]:
+def _beat(parts: Parts, holder: str, executors: Mapping[str, Executor]) -> Callable[..., None]:
     host, pid = socket.gethostname(), os.getpid()
 
     def beat(*, leads: bool) -> None:
-        parts.store.beat_component(f"scheduler:{holder}", "scheduler", host, pid, {"leads": leads})
+        data: dict[str, Any] = {"leads": leads}
+        if leads:  # the executors of a standby are closed; `why` wants to know those of the leader
+            data["executors"] = {
+                name: msgspec.structs.asdict(executor.capacity()) for name, executor in executors.items()
+            }
+        parts.store.beat_component(f"scheduler:{holder}", "scheduler", host, pid, data)
 
     return beat
 
