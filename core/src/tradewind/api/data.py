@@ -108,7 +108,7 @@ class DataService:
 
     # ---- XComs --------------------------------------------------------------------------------------------------
 
-    def _xcom_get(self, row: InstanceRow, arguments: dict[str, Any]) -> list[tuple[list[int], str]]:
+    def _xcom_get(self, row: InstanceRow, arguments: dict[str, Any]) -> list[list[Any]]:
         run_pk = row.run_pk
         if arguments.get("run_id") or arguments.get("dag_id"):
             run_pk = self._other_run(row, arguments).pk
@@ -119,7 +119,7 @@ class DataService:
             arguments.get("key", "return_value"),
             None if index is None else tuple(index),
         )
-        return [(list(map_index), value) for map_index, _key, value, _ref in found]
+        return [[list(map_index), value] for map_index, _key, value, _ref in found]
 
     def _other_run(self, row: InstanceRow, arguments: dict[str, Any]) -> RunRow:
         own = self._own_run(row)

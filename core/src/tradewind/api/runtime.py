@@ -121,7 +121,7 @@ class RuntimeService:
         dag = self._store.dag_row(run.dag_id)
         if dag is not None:
             world.put_dag(dag, self._graph(dag.version_id))
-        world.load_run(RunSnapshot(run=run, instances=tuple(rows)))
+        world.load_run(RunSnapshot(run=run, instances=tuple(rows)), whole=False)
         return world
 
     def _claim(self, world: World | None, request: ClaimRequest) -> ClaimReply:
