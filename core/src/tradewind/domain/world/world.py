@@ -140,10 +140,11 @@ class World(Inbox):
 
     # ---- runs ----------------------------------------------------------------------------------------
 
-    def load_run(self, snapshot: RunSnapshot) -> None:
+    def load_run(self, snapshot: RunSnapshot, *, whole: bool = True) -> None:
         """Take up an active run from its rows, in place of what is known of it.
 
-        Its DAG and version must be known: ``KeyError`` else. A run that has ended is forgotten.
+        Its DAG and version must be known: ``KeyError`` else. A run that has ended is forgotten. A snapshot that is
+        not ``whole`` lacks instances: such a world takes claims and reports, but must not be decided on.
         """
         self._detach(snapshot.run.pk)
         row = snapshot.run
@@ -156,7 +157,7 @@ class World(Inbox):
         self.attach(run)
         if snapshot.instances or row.state is not RunState.QUEUED:
             build_nodes(self, run, snapshot.instances)
-            if row.state is RunState.RUNNING:
+            if row.state is RunState.RUNNING and whole:
                 complete_nodes(self, run)
         self.check_run(run)
         self._tell_next_runs(snapshot)
