@@ -52,7 +52,7 @@ class Attempts:
             version_id=1,
             file="dag.py",
             source_sha="",
-            run_type="manual",
+            run_type=facts.pop("run_type", "manual"),
             logical_date=facts.pop("logical_date", NOON),
             run_after=NOON,
             interval_start=NOON - timedelta(days=1),

@@ -57,12 +57,15 @@ class Program:
         except ValueError as error:  # a NUL in an argument
             raise CommandError(f"{argv[0]!r} cannot be started: {error}") from None
         try:
-            with self._process as process:
-                lines = _read(process, log)
-                return Ended(process.wait(), lines)
+            last_line = _read(self._process, log)
+            return Ended(self._process.wait(), last_line)
         except BaseException:
             self.kill()
             raise
+        finally:
+            for stream in (self._process.stdout, self._process.stderr):
+                if stream is not None:
+                    stream.close()
 
     def kill(self) -> None:
         """End the program and what it started: SIGTERM, then SIGKILL."""

@@ -27,9 +27,8 @@ class _MomentSensor(SensorOperator):
         return False
 
     def _next_wait(self, pokes: int, began: datetime, context: Any) -> timedelta:
-        return min(
-            super()._next_wait(pokes, began, context), max(self.moment(context) - context.now(), timedelta(0))
-        )
+        left: timedelta = self.moment(context) - context.now()
+        return min(super()._next_wait(pokes, began, context), max(left, timedelta(0)))
 
 
 class DateTimeSensor(_MomentSensor):

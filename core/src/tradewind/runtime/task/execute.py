@@ -54,7 +54,7 @@ def run_attempt(
 
     ``spec`` is the task's compiled form where it is at hand (else the DAG is asked). ``masker`` learns the secrets
     the task is given. ``termination`` is the caller's SIGTERM handler, told of the operator while it
-    runs. ``wait`` lets seconds pass (default: really). Exceptions of the kinds ``passes`` are not the task's and come out.
+    runs. ``wait`` lets seconds pass (default: really). Exceptions of the kinds ``passes`` come out as they are.
     """
     started_at = clock.now()
     attempt = Attempt(

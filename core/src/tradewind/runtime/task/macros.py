@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from types import MappingProxyType
@@ -39,6 +40,11 @@ def ds_format(day: str, input_format: str, output_format: str) -> str:
     return datetime.strptime(day, input_format).replace(tzinfo=UTC).strftime(output_format)
 
 
+def quote(value: Any) -> str:
+    """Return one word for a shell: ``{{ files | map("quote") | join(" ") | unquoted }}`` gives several."""
+    return shlex.quote(str(value))
+
+
 class Macros:
     """``macros`` of templates: date arithmetic and the standard library's types for it."""
 
@@ -52,5 +58,5 @@ class Macros:
 
 
 FILTERS: Mapping[str, Callable[..., Any]] = MappingProxyType(
-    {"ds": ds, "ds_nodash": ds_nodash, "ts": ts, "ts_nodash": ts_nodash}
+    {"ds": ds, "ds_nodash": ds_nodash, "ts": ts, "ts_nodash": ts_nodash, "quote": quote}
 )

@@ -59,8 +59,10 @@ class Resolver:
         shell_fields = getattr(operator, "shell_fields", ())
         for name in operator.template_fields:
             if hasattr(operator, name):
-                self._shell, self._met_template = name in shell_fields, False
-                value = self.value(getattr(operator, name), name)
+                written = getattr(operator, name)
+                # a list is no shell command: its items reach the program as they are
+                self._shell, self._met_template = name in shell_fields and isinstance(written, str), False
+                value = self.value(written, name)
                 setattr(resolved, name, value)
                 if self._met_template:
                     self.rendered[name] = value
