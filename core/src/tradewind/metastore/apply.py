@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
@@ -35,15 +36,20 @@ from tradewind.metastore.instants import seconds_to_us, to_us, to_us_or_none
 from tradewind.metastore.races import find_lost, guarded
 from tradewind.metastore.rows import Values
 from tradewind.metastore.session import KeyRefusedError, Session, Tx
+from tradewind.metastore.statements import Delete, Insert, Statement, Update, values
 
 ROUNDS_MAX: Final = 3  # of a batch whose guards failed and then held again
 NO_CURSOR: Final = -(2**63)  # stands for NULL, which no comparison matches
 
-_MARKS: Final = {columns: ", ".join("?" * len(columns)) for columns in (rows.RUN_COLUMNS, rows.EVENT_COLUMNS)}
-_INSERT_RUN: Final = f"INSERT INTO run ({', '.join(rows.RUN_COLUMNS)}) VALUES ({_MARKS[rows.RUN_COLUMNS]})"
-_INSERT_EVENT: Final = (
-    f"INSERT INTO event ({', '.join(rows.EVENT_COLUMNS)}) VALUES ({_MARKS[rows.EVENT_COLUMNS]})"
-)
+XCOM_KEY: Final = ("run_pk", "task_id", "map_index", "item")
+XCOM_REST: Final = ("value", "store_ref")
+
+_INSERT_RUN: Final = Insert("run", values(rows.RUN_COLUMNS))
+_INSERT_EVENT: Final = Insert("event", values(rows.EVENT_COLUMNS))
+_PUT_ATTEMPT: Final = Insert("attempt", values(rows.ATTEMPT_COLUMNS), key=rows.ATTEMPT_COLUMNS[:2])
+_PUT_XCOM: Final = Insert("xcom", values(XCOM_KEY + XCOM_REST), key=XCOM_KEY)
+_DELETE_XCOMS: Final = Delete("xcom", XCOM_KEY[:3])
+_DELETE_INSTANCE: Final = Delete("task_instance", ("id", "state", "token"))
 _UPDATE_RUN: Final = (
     f"UPDATE run SET {', '.join(f'{name} = ?' for name in rows.RUN_REST)} "
     "WHERE pk = ? AND state = ? AND clear_number IN (?, ?)"
@@ -54,12 +60,16 @@ _UPDATE_DAG: Final = (
     "paused = ?, held = ?, cursor_at = ?, next_run_at = ? "
     f"WHERE dag_id = ? AND COALESCE(cursor_at, {NO_CURSOR}) = ? AND revision = ?"
 )
-_DELETE_INSTANCE: Final = "DELETE FROM task_instance WHERE id = ? AND state = ? AND token = ?"
-_DELETE_XCOMS: Final = "DELETE FROM xcom WHERE run_pk = ? AND task_id = ? AND map_index = ?"
-XCOM_KEY: Final = ("run_pk", "task_id", "map_index", "item")
-XCOM_REST: Final = ("value", "store_ref")
-_INSTANCE_SETS: Final = ", ".join(f"{name} = ?" for name in rows.INSTANCE_REST[:-1])
-_INSTANCE_MARKS: Final = ", ".join("?" * (len(rows.INSTANCE_COLUMNS) - 1))
+
+
+@lru_cache(maxsize=32)
+def _instance_statement(now: str, *, inserted: bool, leased: bool, expired: bool) -> Insert | Update:
+    """Return the write of instances: ``leased`` from database time on, ``expired`` if their lease is over."""
+    lease = ("lease_until_at", f"{now} + ?" if leased else "?")
+    if inserted:
+        return Insert("task_instance", (*values(rows.INSTANCE_COLUMNS[:-1]), lease))
+    late = f"lease_until_at < {now}" if expired else ""
+    return Update("task_instance", (*values(rows.INSTANCE_REST[:-1]), lease), ("id", "state", "token"), late)
 
 
 class _MismatchError(Exception):
@@ -69,7 +79,7 @@ class _MismatchError(Exception):
 class _Guarded(NamedTuple):
     """One statement for many rows; ``exact`` when each row must match."""
 
-    sql: str
+    statement: Statement | str
     parameters: list[Values]
     exact: bool
 
@@ -101,7 +111,11 @@ def _write(
     if term is not None:
         check_term(tx, term)
     for change in changes:
-        matched = tx.many(change.sql, change.parameters)
+        statement = change.statement
+        if isinstance(statement, str):
+            matched = tx.many(statement, change.parameters)
+        else:
+            matched = tx.change(statement, change.parameters)
         if change.exact and matched != len(change.parameters):
             raise _MismatchError
     return insert_events(tx, events, wake=wake)
@@ -126,7 +140,7 @@ def insert_events(tx: Tx, events: tuple[EventRow, ...], *, wake: bool = True) ->
         return 0
     last, now_us = tx.bump("event", len(events))
     first = last - len(events) + 1
-    tx.many(_INSERT_EVENT, [rows.event_values(event, first + n, now_us) for n, event in enumerate(events)])
+    tx.change(_INSERT_EVENT, [rows.event_values(event, first + n, now_us) for n, event in enumerate(events)])
     if wake:
         for statement in tx.dialect.wake:
             tx.run(statement)
@@ -135,7 +149,6 @@ def insert_events(tx: Tx, events: tuple[EventRow, ...], *, wake: bool = True) ->
 
 def _changes(session: Session, batch: Batch) -> list[_Guarded]:
     """Return the statements of a batch in the order of locking, their parameters encoded once."""
-    upsert = session.dialect.upsert
     statements = [
         _Guarded(_UPDATE_DAG, _dags(batch.dags), exact=True),
         _Guarded(_UPDATE_RUN, _run_updates(batch.runs), exact=True),
@@ -151,8 +164,8 @@ def _changes(session: Session, batch: Batch) -> list[_Guarded]:
         ),
         *_instances(batch.instances, session.dialect.now),
         _Guarded(
-            upsert("attempt", rows.ATTEMPT_COLUMNS[:2], rows.ATTEMPT_COLUMNS[2:]),
-            [rows.attempt_values(row) for row in batch.attempts],
+            _PUT_ATTEMPT,
+            _last_of_each((rows.attempt_values(row) for row in batch.attempts), key=2),
             exact=False,
         ),
         _Guarded(
@@ -163,12 +176,17 @@ def _changes(session: Session, batch: Batch) -> list[_Guarded]:
             exact=False,
         ),
         _Guarded(
-            upsert("xcom", XCOM_KEY, XCOM_REST),
-            sorted(map(_xcom, batch.xcoms), key=itemgetter(slice(4))),
+            _PUT_XCOM,
+            _last_of_each(map(_xcom, batch.xcoms), key=len(XCOM_KEY)),
             exact=False,
         ),
     ]
     return [statement for statement in statements if statement.parameters]
+
+
+def _last_of_each(written: Iterable[Values], key: int) -> list[Values]:
+    """Sort rows by their first ``key`` columns; of several with one key keep the last."""
+    return [row for _key, row in sorted({row[:key]: row for row in written}.items(), key=itemgetter(0))]
 
 
 def _dags(writes: Iterable[DagWrite]) -> list[Values]:
@@ -207,25 +225,16 @@ def _instances(writes: tuple[InstanceWrite, ...], now: str) -> list[_Guarded]:
     statements = []
     for (inserted, leased, expired), group in sorted(groups.items()):
         group.sort(key=_row_id)
-        lease = f"{now} + ?" if leased else "?"
+        statement = _instance_statement(now, inserted=inserted, leased=leased, expired=expired)
         if inserted:
-            sql = (
-                f"INSERT INTO task_instance ({', '.join(rows.INSTANCE_COLUMNS)}) "
-                f"VALUES ({_INSTANCE_MARKS}, {lease})"
-            )
             parameters = [(*rows.instance_name(w.row), *rows.instance_rest(w.row), _lease(w)) for w in group]
         else:
-            late = f" AND lease_until_at < {now}" if expired else ""
-            sql = (
-                f"UPDATE task_instance SET {_INSTANCE_SETS}, lease_until_at = {lease} "
-                f"WHERE id = ? AND state = ? AND token = ?{late}"
-            )
             parameters = [
                 (*rows.instance_rest(w.row), _lease(w), w.row.id, w.guard.state.value, w.guard.token)
                 for w in group
                 if w.guard is not None
             ]
-        statements.append(_Guarded(sql, parameters, exact=not inserted))
+        statements.append(_Guarded(statement, parameters, exact=not inserted))
     return statements
 
 

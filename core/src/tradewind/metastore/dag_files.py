@@ -21,9 +21,12 @@ from tradewind.metastore.instants import from_us, to_us
 from tradewind.metastore.races import rows_in
 from tradewind.metastore.rows import clean_text
 from tradewind.metastore.session import Tx
+from tradewind.metastore.statements import Insert, values
 
 ACTOR: Final = "dag-processor"
 
+_PUT_SOURCE: Final = Insert("dag_source", values(("sha", "content")), key=("sha",))
+_PUT_FILE: Final = Insert("dag_file", values(("file", "sha", "saved_at")), key=("file",))
 _OWNED: Final = (
     "SELECT dag_id, file FROM dag WHERE missing_since_at IS NULL AND retired = 0 AND dag_id IN ({ids})"
 )
@@ -74,8 +77,8 @@ def owned(dag_id: str, file: str, owner: str) -> ConflictError:
 
 def _save_source(tx: Tx, file: str, sha: str, source: bytes, now_us: int) -> None:
     if tx.one("SELECT 1 FROM dag_source WHERE sha = ?", (sha,)) is None:
-        tx.run(tx.dialect.upsert("dag_source", ("sha",), ("content",)), (sha, source))
-    tx.run(tx.dialect.upsert("dag_file", ("file",), ("sha", "saved_at")), (file, sha, now_us))
+        tx.change(_PUT_SOURCE, [(sha, source)])
+    tx.change(_PUT_FILE, [(file, sha, now_us)])
 
 
 def _save_dag(

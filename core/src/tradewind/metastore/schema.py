@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tradewind.domain.spec import DEFAULT_POOL
 from tradewind.errors import MetastoreError, SchemaError
-from tradewind.metastore.dialects import SCHEMA_HINT, Dialect
+from tradewind.metastore.dialects import SCHEMA_HINT, Dialect, NoDatabaseError
 from tradewind.metastore.schema_version import HEAD, REVISIONS
 from tradewind.metastore.session import Session, Tx
 from tradewind.metastore.url import DatabaseUrl
@@ -28,6 +28,8 @@ def revision(session: Session) -> str | None:
     """Return the schema revision of the database, None when it has no tables of ours."""
     try:
         row = session.query(lambda tx: tx.one(f"SELECT version_num FROM {VERSION_TABLE}"))
+    except NoDatabaseError:
+        raise
     except SchemaError:
         return None
     return None if row is None else str(row[0])

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 
 from tradewind.errors import MetastoreError, MetastoreUnavailableError
 from tradewind.metastore.dialects import Cursor, Dialect, Fault
+from tradewind.metastore.statements import Statement
 
 T = TypeVar("T")
 Parameters = Sequence[Any]
@@ -65,11 +66,13 @@ class Tx:
     def many(self, sql: str, rows: Sequence[Parameters]) -> int:
         """Execute one change for each row of parameters; return how many rows they matched together."""
         self.statements += 1
-        if len(rows) == 1:
-            self._cursor.execute(self.dialect.sql(sql), rows[0])
-        else:
-            self._cursor.executemany(self.dialect.sql(sql), rows)
+        self._cursor.executemany(self.dialect.sql(sql), rows)
         return self._cursor.rowcount
+
+    def change(self, statement: Statement, rows: Sequence[Parameters]) -> int:
+        """Execute a change for one or many rows in the dialect's quickest form; return how many rows it matched."""
+        self.statements += 1
+        return self.dialect.change(self._cursor, statement, rows)
 
     def bump(self, name: str, count: int) -> tuple[int, int]:
         """Raise a sequence and keep it locked; return (its new value, database time)."""

@@ -14,8 +14,24 @@ from tradewind.metastore.apply import insert_events
 from tradewind.metastore.instants import from_us
 from tradewind.metastore.rows import json_object, json_text, read_map_index
 from tradewind.metastore.session import Tx
+from tradewind.metastore.statements import Insert, values
 
 STATE_KEY: Final = ("run_pk", "task_id", "map_index", "item")
+
+_PUT_STATE: Final = Insert("task_state", values((*STATE_KEY, "value")), key=STATE_KEY)
+_PUT_RENDERED: Final = Insert(
+    "rendered", values(("instance_id", "token", "fields")), key=("instance_id", "token")
+)
+_PUT_CONNECTION: Final = Insert(
+    "connection", values(("conn_id", "conn_type", "secret", "description")), key=("conn_id",)
+)
+_PUT_VARIABLE: Final = Insert(
+    "variable", values(("item", "value", "encrypted", "description")), key=("item",)
+)
+_PUT_POOL: Final = Insert("pool", values(("name", "slots", "description")), key=("name",))
+_PUT_COMPONENT: Final = Insert(
+    "component", values(("component", "kind", "host", "pid", "beat_at", "data")), key=("component",)
+)
 
 
 # ---- of tasks ----------------------------------------------------------------------------------
@@ -58,13 +74,13 @@ def set_task_state(
             "DELETE FROM task_state WHERE run_pk = ? AND task_id = ? AND map_index = ? AND item = ?", gone
         )
     if kept:
-        tx.many(tx.dialect.upsert("task_state", STATE_KEY, ("value",)), kept)
+        tx.change(_PUT_STATE, kept)
 
 
 def set_rendered(tx: Tx, instance_id: int, token: int, fields: Mapping[str, str]) -> None:
     """Keep the rendered fields of an attempt."""
     text = encode(dict(fields)).decode("utf-8")
-    tx.run(tx.dialect.upsert("rendered", ("instance_id", "token"), ("fields",)), (instance_id, token, text))
+    tx.change(_PUT_RENDERED, [(instance_id, token, text)])
 
 
 def rendered(tx: Tx, instance_id: int) -> dict[str, str]:
@@ -92,10 +108,7 @@ def connections(tx: Tx) -> list[tuple[str, str, bytes, str]]:
 
 def set_connection(tx: Tx, conn_id: str, conn_type: str, secret: bytes, description: str, actor: str) -> None:
     """Create or replace; the event says which, not what."""
-    tx.run(
-        tx.dialect.upsert("connection", ("conn_id",), ("conn_type", "secret", "description")),
-        (conn_id, conn_type, secret, description),
-    )
+    tx.change(_PUT_CONNECTION, [(conn_id, conn_type, secret, description)])
     _audit(tx, "connection.set", actor, conn_id=conn_id, conn_type=conn_type)
 
 
@@ -121,10 +134,7 @@ def variables(tx: Tx) -> list[tuple[str, bytes, bool, str]]:
 
 def set_variable(tx: Tx, key: str, value: bytes, encrypted: bool, description: str, actor: str) -> None:  # noqa: FBT001 - stored as given
     """Create or replace; the event does not tell the value."""
-    tx.run(
-        tx.dialect.upsert("variable", ("item",), ("value", "encrypted", "description")),
-        (key, value, int(encrypted), description),
-    )
+    tx.change(_PUT_VARIABLE, [(key, value, int(encrypted), description)])
     _audit(tx, "variable.set", actor, key=key)
 
 
@@ -138,7 +148,7 @@ def delete_variable(tx: Tx, key: str, actor: str) -> bool:
 
 def set_pool(tx: Tx, name: str, slots: int, description: str, actor: str) -> None:
     """Create or change a pool."""
-    tx.run(tx.dialect.upsert("pool", ("name",), ("slots", "description")), (name, slots, description))
+    tx.change(_PUT_POOL, [(name, slots, description)])
     _audit(tx, "pool.set", actor, pool=name, slots=slots)
 
 
@@ -170,10 +180,7 @@ def _audit(tx: Tx, kind: str, actor: str, **data: str | int) -> None:
 def beat_component(tx: Tx, component: str, kind: str, host: str, pid: int, data: Mapping[str, Any]) -> None:
     """Record a sign of life with database time."""
     now_us = tx.one(f"SELECT {tx.now}")[0]
-    tx.run(
-        tx.dialect.upsert("component", ("component",), ("kind", "host", "pid", "beat_at", "data")),
-        (component, kind, host, pid, now_us, json_text(dict(data))),
-    )
+    tx.change(_PUT_COMPONENT, [(component, kind, host, pid, now_us, json_text(dict(data)))])
 
 
 def components(tx: Tx) -> list[tuple[str, str, str, int, datetime, dict[str, Any]]]:

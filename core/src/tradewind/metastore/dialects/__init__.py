@@ -9,8 +9,15 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import Any, Protocol
 
-from tradewind.errors import MetastoreError
+from tradewind.errors import MetastoreError, SchemaError
+from tradewind.metastore.statements import Insert, Statement, one_row
 from tradewind.metastore.url import DatabaseUrl, Kind
+
+SCHEMA_HINT = "has no Tradewind tables or older ones: run `tradewind db migrate`"
+
+
+class NoDatabaseError(SchemaError):
+    """There is no file where the database should be."""
 
 
 class Fault(Enum):
@@ -53,8 +60,12 @@ class Dialect(Protocol):
         """Return a statement in the driver's own parameter style."""
         ...
 
-    def upsert(self, table: str, key: Sequence[str], values: Sequence[str]) -> str:
-        """Return INSERT … that replaces ``values`` when a row with that ``key`` exists; ``?`` for all columns."""
+    def conflict(self, statement: Insert) -> str:
+        """Return the end of an INSERT that replaces when the row's key exists; "" when it has no key."""
+        ...
+
+    def change(self, cursor: Cursor, statement: Statement, rows: Sequence[Sequence[Any]]) -> int:
+        """Execute a change for one or many rows; return how many rows it matched."""
         ...
 
     def bump(self, cursor: Cursor, name: str, count: int) -> tuple[int, int]:
@@ -88,4 +99,29 @@ def dialect_for(url: DatabaseUrl, *, create: bool = False) -> Dialect:
     return MysqlDialect(url)
 
 
-SCHEMA_HINT = "has no Tradewind tables or older ones: run `tradewind db migrate`"
+class RowByRow:
+    """The plain form of :meth:`Dialect.change`: the statement for one row, prepared once and executed for each."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+        self._texts: dict[Statement, str] = {}
+
+    def change(self, cursor: Cursor, statement: Statement, rows: Sequence[Sequence[Any]]) -> int:
+        """Execute the change for each row."""
+        text = self._texts.get(statement)
+        if text is None:
+            conflict = self._dialect.conflict(statement) if isinstance(statement, Insert) else ""
+            text = self._texts[statement] = self._dialect.sql(one_row(statement, conflict))
+        if len(rows) == 1:
+            cursor.execute(text, rows[0])
+        else:
+            cursor.executemany(text, rows)
+        return cursor.rowcount
+
+
+def on_conflict(statement: Insert) -> str:
+    """Return the end of an INSERT as SQLite and PostgreSQL understand it."""
+    if not statement.key:
+        return ""
+    replaced = ", ".join(f"{name} = excluded.{name}" for name in statement.replaced)
+    return f" ON CONFLICT ({', '.join(statement.key)}) DO UPDATE SET {replaced}"

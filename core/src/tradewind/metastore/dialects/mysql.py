@@ -7,7 +7,8 @@ from functools import lru_cache
 from typing import Any, Final
 
 from tradewind.errors import ConfigError, MetastoreError, MetastoreUnavailableError, SchemaError
-from tradewind.metastore.dialects import SCHEMA_HINT, Cursor, Fault
+from tradewind.metastore.dialects import SCHEMA_HINT, Cursor, Fault, RowByRow
+from tradewind.metastore.statements import Delete, Insert, Statement, Update
 from tradewind.metastore.url import DatabaseUrl, Kind
 
 CONNECT_SECONDS: Final = 10
@@ -16,18 +17,37 @@ LOCK_WAIT_SECONDS: Final = 15
 MIGRATION_WAIT_SECONDS: Final = 600
 OPTIONS: Final = frozenset({"unix_socket", "charset", "ssl_ca", "ssl_cert", "ssl_key"})
 
+ROWS_PER_STATEMENT: Final = 200  # with long reasons still far below the server's packet limit
+
 _RETRY: Final = {1205, 1213, 1020}  # lock wait timeout, deadlock, record changed since the snapshot
 _LOST: Final = {2002, 2003, 2006, 2013, 2014, 2055, 1053, 1152, 1158, 1159, 1160, 1161, 1927, 4031, 0}
 _FULL: Final = {1021, 1026, 1114, 1030, 1040, 1203}
-_READ_ONLY: Final = {1290, 1792, 1836, 1142, 1044}
+_READ_ONLY: Final = {1290, 1792, 1836, 1142}
 _NO_SCHEMA: Final = {1146, 1054}
-_DENIED: Final = 1045
+_DENIED: Final = {1044, 1045, 1698}
 _NO_DATABASE: Final = 1049
 
 
 @lru_cache(maxsize=1024)
 def _percent(text: str) -> str:
     return text.replace("%", "%%").replace("?", "%s")
+
+
+def joined(statement: Update | Delete, count: int) -> str:
+    """Return the statement for ``count`` rows: the table joined with the rows' values."""
+    places = [f"c{n}" for n in range(len(statement.sets) + len(statement.guards))]
+    first = ", ".join(f"? AS {place}" for place in places)
+    other = ", ".join("?" * len(places))
+    source = f"(SELECT {first}{f' UNION ALL SELECT {other}' * (count - 1)}) v"
+    guards = zip(statement.guards, places[len(statement.sets) :], strict=True)
+    on = " AND ".join([f"t.{name} = v.{place}" for name, place in guards] + [statement.condition or "TRUE"])
+    if isinstance(statement, Delete):
+        return f"DELETE t FROM {source} JOIN {statement.table} t ON {on}"
+    sets = ", ".join(
+        f"t.{name} = {expression.replace('?', f'v.{place}')}"
+        for (name, expression), place in zip(statement.sets, places, strict=False)
+    )
+    return f"UPDATE {source} JOIN {statement.table} t ON {on} SET {sets}"
 
 
 class MysqlDialect:
@@ -61,6 +81,7 @@ class MysqlDialect:
             )
         self._pymysql = pymysql
         self._url = url
+        self._row_by_row = RowByRow(self)
         self.errors: tuple[type[Exception], ...] = (pymysql.Error, OSError)
 
     def open(self) -> Any:
@@ -94,13 +115,22 @@ class MysqlDialect:
     def sql(self, text: str) -> str:
         return _percent(text)
 
-    def upsert(self, table: str, key: Sequence[str], values: Sequence[str]) -> str:
-        columns = (*key, *values)
-        replaced = ", ".join(f"{name} = VALUES({name})" for name in values)
-        return (
-            f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))}) "
-            f"ON DUPLICATE KEY UPDATE {replaced}"
-        )
+    def conflict(self, statement: Insert) -> str:
+        if not statement.key:
+            return ""
+        replaced = ", ".join(f"{name} = VALUES({name})" for name in statement.replaced)
+        return f" ON DUPLICATE KEY UPDATE {replaced}"
+
+    def change(self, cursor: Cursor, statement: Statement, rows: Sequence[Sequence[Any]]) -> int:
+        # The driver itself writes the rows of an INSERT into one statement.
+        if isinstance(statement, Insert) or len(rows) == 1:
+            return self._row_by_row.change(cursor, statement, rows)
+        matched = 0
+        for start in range(0, len(rows), ROWS_PER_STATEMENT):
+            some = rows[start : start + ROWS_PER_STATEMENT]
+            cursor.execute(_percent(joined(statement, len(some))), [value for row in some for value in row])
+            matched += cursor.rowcount
+        return matched
 
     def bump(self, cursor: Cursor, name: str, count: int) -> tuple[int, int]:
         cursor.execute("UPDATE sequence SET value = value + %s WHERE name = %s", (count, name))
@@ -139,7 +169,7 @@ class MysqlDialect:
             return MetastoreUnavailableError(
                 f"cannot reach {where}: {text}. Create it: CREATE DATABASE `{self._url.database}`"
             )
-        if code == _DENIED:
+        if code in _DENIED:
             return MetastoreUnavailableError(
                 f"cannot reach {where}: {text}. Check the user and the password in [metastore] url."
             )

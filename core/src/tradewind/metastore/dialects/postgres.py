@@ -7,7 +7,8 @@ from functools import lru_cache
 from typing import Any, Final
 
 from tradewind.errors import ConfigError, MetastoreError, MetastoreUnavailableError, SchemaError
-from tradewind.metastore.dialects import SCHEMA_HINT, Cursor, Fault
+from tradewind.metastore.dialects import SCHEMA_HINT, Cursor, Fault, RowByRow, on_conflict
+from tradewind.metastore.statements import Insert, Statement, Update
 from tradewind.metastore.url import DatabaseUrl, Kind
 
 CONNECT_SECONDS: Final = 10
@@ -15,6 +16,19 @@ CONNECT_SECONDS: Final = 10
 IDLE_IN_TRANSACTION_SECONDS: Final = 10
 CHANNEL: Final = "tradewind"
 _MIGRATION_LOCK: Final = 0x7472616465  # "trade"
+
+ROWS_AS_ARRAYS: Final = 3  # from here on one statement over arrays is quicker than a pipeline of statements
+
+# The columns of the tables written in bulk that hold numbers; all others hold text (a test compares them).
+NUMBERS: Final = frozenset(
+    {
+        "id", "run_pk", "token", "try_number", "tries_max", "losses", "wake_at", "skip_all_downstream",
+        "queued_at", "started_at", "ended_at", "first_started_at", "pool_slots", "priority", "held",
+        "lease_until_at", "instance_id", "pk", "version_id", "logical_date", "run_after", "interval_start",
+        "interval_end", "tick", "clear_number", "instances", "pid", "exit_code",
+        "signal_number", "memory_max_bytes", "at",
+    }
+)  # fmt: skip
 
 # SQLSTATEs: serialization failure, deadlock, lock not available, statement not completed
 _RETRY: Final = {"40001", "40P01", "55P03", "40003"}
@@ -26,6 +40,31 @@ _NO_SCHEMA: Final = {"42P01", "42703"}
 @lru_cache(maxsize=1024)
 def _percent(text: str) -> str:
     return text.replace("%", "%%").replace("?", "%s")
+
+
+def arrays(statement: Statement) -> str:
+    """Return the statement for any number of rows: one array for each column."""
+    places = [f"c{n}" for n in range(len(statement.sets) + len(statement.guards))]
+    names = [name for name, _expression in statement.sets] + list(statement.guards)
+    casts = ", ".join(f"CAST(? AS {'bigint' if name in NUMBERS else 'text'}[])" for name in names)
+    source = f"unnest({casts}) AS v({', '.join(places)})"
+    given = [
+        expression.replace("?", f"v.{place}")
+        for (_, expression), place in zip(statement.sets, places, strict=False)
+    ]
+    if isinstance(statement, Insert):
+        return (
+            f"INSERT INTO {statement.table} ({statement.columns}) SELECT {', '.join(given)} FROM {source}"
+            f"{on_conflict(statement)}"
+        )
+    guards = zip(statement.guards, places[len(statement.sets) :], strict=True)
+    where = " AND ".join(
+        [f"t.{name} = v.{place}" for name, place in guards] + [statement.condition or "TRUE"]
+    )
+    if isinstance(statement, Update):
+        sets = ", ".join(f"{name} = {value}" for (name, _), value in zip(statement.sets, given, strict=True))
+        return f"UPDATE {statement.table} AS t SET {sets} FROM {source} WHERE {where}"
+    return f"DELETE FROM {statement.table} AS t USING {source} WHERE {where}"
 
 
 class PostgresDialect:
@@ -49,6 +88,8 @@ class PostgresDialect:
             ) from error
         self._psycopg = psycopg
         self._url = url
+        self._row_by_row = RowByRow(self)
+        self._texts: dict[Statement, str] = {}
         self.errors: tuple[type[Exception], ...] = (psycopg.Error,)
 
     def open(self) -> Any:
@@ -70,13 +111,17 @@ class PostgresDialect:
     def sql(self, text: str) -> str:
         return _percent(text)
 
-    def upsert(self, table: str, key: Sequence[str], values: Sequence[str]) -> str:
-        columns = (*key, *values)
-        replaced = ", ".join(f"{name} = excluded.{name}" for name in values)
-        return (
-            f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))}) "
-            f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {replaced}"
-        )
+    def conflict(self, statement: Insert) -> str:
+        return on_conflict(statement)
+
+    def change(self, cursor: Cursor, statement: Statement, rows: Sequence[Sequence[Any]]) -> int:
+        if len(rows) < ROWS_AS_ARRAYS:
+            return self._row_by_row.change(cursor, statement, rows)
+        text = self._texts.get(statement)
+        if text is None:
+            text = self._texts[statement] = _percent(arrays(statement))
+        cursor.execute(text, [list(column) for column in zip(*rows, strict=True)])
+        return cursor.rowcount
 
     def bump(self, cursor: Cursor, name: str, count: int) -> tuple[int, int]:
         cursor.execute(

@@ -9,10 +9,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from tradewind.errors import MetastoreError, MetastoreUnavailableError, SchemaError
-from tradewind.metastore.dialects import SCHEMA_HINT, Cursor, Fault
+from tradewind.metastore.dialects import SCHEMA_HINT, Cursor, Fault, NoDatabaseError, RowByRow, on_conflict
+from tradewind.metastore.statements import Insert, Statement
 from tradewind.metastore.url import DatabaseUrl, Kind
 
 BUSY_SECONDS: Final = 30.0
@@ -40,6 +41,7 @@ class SqliteDialect:
     def __init__(self, url: DatabaseUrl, *, create: bool = False) -> None:
         self._url = url
         self._create = create
+        self._row_by_row = RowByRow(self)
 
     def open(self) -> sqlite3.Connection:
         if sqlite3.sqlite_version_info < VERSION_MIN:
@@ -49,7 +51,7 @@ class SqliteDialect:
             )
         path = Path(self._url.database)
         if not self._create and not path.exists():
-            raise SchemaError(f"There is no metastore at {path}. Create it: run `tradewind db migrate`.")
+            raise NoDatabaseError(f"There is no metastore at {path}. Create it: run `tradewind db migrate`.")
         connection = sqlite3.connect(
             f"{path.as_uri()}?mode={'rwc' if self._create else 'rw'}",
             uri=True,
@@ -82,13 +84,11 @@ class SqliteDialect:
     def sql(self, text: str) -> str:
         return text
 
-    def upsert(self, table: str, key: Sequence[str], values: Sequence[str]) -> str:
-        columns = (*key, *values)
-        replaced = ", ".join(f"{name} = excluded.{name}" for name in values)
-        return (
-            f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))}) "
-            f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {replaced}"
-        )
+    def conflict(self, statement: Insert) -> str:
+        return on_conflict(statement)
+
+    def change(self, cursor: Cursor, statement: Statement, rows: Sequence[Sequence[Any]]) -> int:
+        return self._row_by_row.change(cursor, statement, rows)
 
     def bump(self, cursor: Cursor, name: str, count: int) -> tuple[int, int]:
         cursor.execute(
