@@ -84,9 +84,9 @@ class Store:
                 )
             self.runs[write.row.pk] = write.row
         seen = set()
-        for removed, guard in batch.removed:
-            row = self.instances.pop(removed)
-            assert (row.state, row.token) == guard
+        for removed, expected in batch.removed:
+            gone = self.instances.pop(removed)
+            assert (gone.state, gone.token) == expected
         for one in batch.instances:
             row, guard = one.row, one.guard
             assert row.id not in seen, "one write per row"

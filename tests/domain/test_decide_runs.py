@@ -161,11 +161,25 @@ def test_a_short_circuit_skips_everything_but_teardowns_whatever_the_rule() -> N
         task("stop", "make"),
         task("b", "stop"),
         task("c", "b", trigger_rule=TriggerRule.ALL_DONE),
-        task("drop", "c", "make", is_teardown=True, setups=("make",), trigger_rule=TriggerRule.ALL_DONE_SETUP_SUCCESS),
+        task(
+            "drop",
+            "c",
+            "make",
+            is_teardown=True,
+            setups=("make",),
+            trigger_rule=TriggerRule.ALL_DONE_SETUP_SUCCESS,
+        ),
         task("beside"),
     )
     assert outcome_of(spec, {"stop": {"skip_all_downstream": True}}) == (
-        {"make": "success", "stop": "success", "b": "skipped", "c": "skipped", "drop": "success", "beside": "success"},
+        {
+            "make": "success",
+            "stop": "success",
+            "b": "skipped",
+            "c": "skipped",
+            "drop": "success",
+            "beside": "success",
+        },
         "success",
     )
 
@@ -179,7 +193,12 @@ def setup_dag(**work: Any) -> DagSpec:
         task("work", "make", **work),
         task("more", "work", trigger_rule=TriggerRule.ALL_DONE),
         task(
-            "drop", "more", "make", is_teardown=True, setups=("make",), trigger_rule=TriggerRule.ALL_DONE_SETUP_SUCCESS
+            "drop",
+            "more",
+            "make",
+            is_teardown=True,
+            setups=("make",),
+            trigger_rule=TriggerRule.ALL_DONE_SETUP_SUCCESS,
         ),
     )
 
@@ -188,7 +207,13 @@ def test_a_teardown_runs_although_the_work_failed_and_does_not_hide_it() -> None
     spec = dag(
         task("make", is_setup=True),
         task("work", "make"),
-        task("drop", "work", is_teardown=True, setups=("make",), trigger_rule=TriggerRule.ALL_DONE_SETUP_SUCCESS),
+        task(
+            "drop",
+            "work",
+            is_teardown=True,
+            setups=("make",),
+            trigger_rule=TriggerRule.ALL_DONE_SETUP_SUCCESS,
+        ),
     )
     assert outcome_of(spec, {"work": FAIL}) == (
         {"make": "success", "work": "failed", "drop": "success"},
@@ -219,7 +244,13 @@ def test_a_teardown_waits_for_everything_between() -> None:
         task("slow", "make"),
         task("quick", "make"),
         task("last", "slow", "quick", trigger_rule=TriggerRule.ONE_DONE),
-        task("drop", "last", is_teardown=True, setups=("make",), trigger_rule=TriggerRule.ALL_DONE_SETUP_SUCCESS),
+        task(
+            "drop",
+            "last",
+            is_teardown=True,
+            setups=("make",),
+            trigger_rule=TriggerRule.ALL_DONE_SETUP_SUCCESS,
+        ),
     )
     kernel = Kernel(spec)
     pk = kernel.trigger()
@@ -243,7 +274,13 @@ def test_a_teardown_waits_for_everything_between() -> None:
 def test_what_comes_after_a_teardown_needs_its_setup_no_more() -> None:
     spec = dag(
         task("make", is_setup=True),
-        task("drop", "make", is_teardown=True, setups=("make",), trigger_rule=TriggerRule.ALL_DONE_SETUP_SUCCESS),
+        task(
+            "drop",
+            "make",
+            is_teardown=True,
+            setups=("make",),
+            trigger_rule=TriggerRule.ALL_DONE_SETUP_SUCCESS,
+        ),
         task("after", "drop", trigger_rule=TriggerRule.ALL_DONE),
     )
     assert outcome_of(spec, {"make": FAIL})[0]["after"] == "success"
@@ -389,7 +426,9 @@ def test_a_reschedule_keeps_the_try_and_the_first_start() -> None:
     kernel = Kernel(dag(task("a")))
     pk = kernel.trigger()
     kernel.settle()
-    kernel.work(lambda *_: {"kind": OutcomeKind.RESCHEDULE, "wake_at": kernel.now + seconds(30), "xcoms": {"k": "1"}})
+    kernel.work(
+        lambda *_: {"kind": OutcomeKind.RESCHEDULE, "wake_at": kernel.now + seconds(30), "xcoms": {"k": "1"}}
+    )
     assert kernel.states(pk) == {"a": "up_for_reschedule"}
     kernel.now = T0 + seconds(30)
     kernel.settle()
@@ -502,7 +541,10 @@ def test_a_loss_uses_up_no_try_and_fences_the_old_attempt() -> None:
     old = kernel.queue.pop()
     kernel.claim(old)
     kernel.settle()
-    assert kernel.world.lose(old.instance_id, old.token, "worker died", kernel.now, lease_expired=True) is Loss.AGAIN
+    assert (
+        kernel.world.lose(old.instance_id, old.token, "worker died", kernel.now, lease_expired=True)
+        is Loss.AGAIN
+    )
     assert kernel.decide().batch.instances[0].lease_expired
     (new,) = kernel.queue
     assert (new.token, new.try_number) == (2, 1)
@@ -546,7 +588,13 @@ def test_a_run_that_takes_too_long_fails_after_its_teardowns() -> None:
     spec = dag(
         task("make", is_setup=True),
         task("work", "make"),
-        task("drop", "work", is_teardown=True, setups=("make",), trigger_rule=TriggerRule.ALL_DONE_SETUP_SUCCESS),
+        task(
+            "drop",
+            "work",
+            is_teardown=True,
+            setups=("make",),
+            trigger_rule=TriggerRule.ALL_DONE_SETUP_SUCCESS,
+        ),
         run_timeout_seconds=60,
     )
     kernel = Kernel(spec)
@@ -590,7 +638,8 @@ def test_a_user_cancels_a_run() -> None:
     for task_id in ("a", "b"):
         row = kernel.row(pk, task_id)
         kernel.store.instances[row.id] = type(row)(
-            **{f: getattr(row, f) for f in row.__struct_fields__} | {"state": TaskState.CANCELLED, "token": row.token + 1}
+            **{f: getattr(row, f) for f in row.__struct_fields__}
+            | {"state": TaskState.CANCELLED, "token": row.token + 1}
         )
     kernel.change(kernel.store.runs[pk], state=RunState.CANCELLED)
     kernel.settle()

@@ -82,6 +82,10 @@ class Admission:
             self._lanes[key] = known
         return known
 
+    def lanes(self) -> list[Lane]:
+        """Return all lanes."""
+        return list(self._lanes.values())
+
     # ---- waiting -------------------------------------------------------------------------------------
 
     def enqueue(self, instance: Instance) -> None:
@@ -237,11 +241,15 @@ class Admission:
                 return True
         return False
 
-    def started(self, instance: Instance, now: datetime) -> None:
-        """Count an admission for the rates it falls under."""
-        for gate in instance.cell.node.gates:
-            if gate.rate is not None:
-                gate.started.append(now)
+    def count_start(self, instance: Instance) -> None:
+        """Count an admission for the rates it falls under; a run that is loaded tells its past ones again."""
+        node: Node = instance.cell.node
+        if node.task.spec.limits and instance.queued_at is not None:
+            if node.lane is None:
+                self._place(node)
+            for gate in node.gates:
+                if gate.rate is not None:
+                    gate.count_start(instance.queued_at, instance.id, instance.token)
 
 
 def _too_large(instance: Instance, lane: Lane) -> str | None:

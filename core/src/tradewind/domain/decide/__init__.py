@@ -148,40 +148,53 @@ def _make_runs(world: World, now: datetime) -> None:
 def _follow(world: World, now: datetime) -> bool:
     """Do everything that follows from what has changed; False when nothing had changed."""
     moved = False
-    while True:
-        if world.ready:
-            ready, world.ready = world.ready, []
-            for instance in ready:
-                if instance.state is TaskState.SCHEDULED and instance.run.may_start:
-                    line_up(world, instance, now)
-        elif world.failing:
-            _, (run, failed) = world.failing.popitem()
-            fail_fast(world, run, failed, now)
-        elif world.expansions:
-            known, world.expansions = world.expansions, {}
-            for (_, scope, prefix), run in sorted(known.items(), key=_in_graph_order):
-                expand_group(world, run, scope, prefix, now)
-        elif world.checks:
-            checks = world.checks
-            while checks:
-                cell = heappop(checks)[4]
-                cell.checking = False
-                look(world, cell, now)
-        elif world.group_checks:
-            ended, world.group_checks = world.group_checks, {}
-            for (_, name, prefix), run in sorted(ended.items(), key=itemgetter(0)):
-                check_group(world, run, name, prefix)
-        elif world.starting:
-            starting, world.starting = world.starting, {}
-            for waiting in starting.values():
-                start_runs(world, waiting, now)
-        elif world.checked_runs:
-            checked, world.checked_runs = world.checked_runs, {}
-            for run in checked.values():
-                finish_run(world, run, now)
-        else:
-            return moved
+    while _follow_tasks(world, now) or _follow_runs(world, now):
         moved = True
+    return moved
+
+
+def _follow_tasks(world: World, now: datetime) -> bool:
+    """Do the next kind of thing that follows for task instances; False when there is none."""
+    if world.ready:
+        ready, world.ready = world.ready, []
+        for instance in ready:
+            if instance.state is TaskState.SCHEDULED and instance.run.may_start:
+                line_up(world, instance, now)
+    elif world.failing:
+        _, (run, failed) = world.failing.popitem()
+        fail_fast(world, run, failed, now)
+    elif world.expansions:
+        known, world.expansions = world.expansions, {}
+        for (_, scope, prefix), run in sorted(known.items(), key=_in_graph_order):
+            expand_group(world, run, scope, prefix, now)
+    elif world.checks:
+        checks = world.checks
+        while checks:
+            cell = heappop(checks)[4]
+            cell.checking = False
+            look(world, cell, now)
+    elif world.group_checks:
+        ended, world.group_checks = world.group_checks, {}
+        for (_, name, prefix), run in sorted(ended.items(), key=itemgetter(0)):
+            check_group(world, run, name, prefix)
+    else:
+        return False
+    return True
+
+
+def _follow_runs(world: World, now: datetime) -> bool:
+    """Start and end runs, when nothing follows for instances any more; False when nothing changed."""
+    if world.starting:
+        starting, world.starting = world.starting, {}
+        for waiting in starting.values():
+            start_runs(world, waiting, now)
+    elif world.checked_runs:
+        checked, world.checked_runs = world.checked_runs, {}
+        for run in checked.values():
+            finish_run(world, run, now)
+    else:
+        return False
+    return True
 
 
 def _in_graph_order(item: tuple[tuple[int, Scope, MapIndex], Run]) -> tuple[int, int, int, MapIndex]:
@@ -204,6 +217,7 @@ def _admit(world: World, now: datetime) -> list[Dispatch]:
         instance.started_at = instance.ended_at = None
         world.move(instance, TaskEvent.ADMIT)
         instance.executor = instance.holds.executor.name
+        world.admission.count_start(instance)
         dispatches.append(_dispatch(instance))
     return dispatches
 

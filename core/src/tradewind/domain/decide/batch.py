@@ -16,7 +16,6 @@ _TASK_KINDS = {state: f"task.{state}" for state in TaskState}
 
 def take_batch(world: World) -> Batch:
     """Return everything that was touched since the last decision, and forget that it was."""
-    writes: list[InstanceWrite] = []
     events: list[EventRow] = []
     runs: list[RunWrite] = []
     for run in list(world.unsettled.values()):
@@ -37,9 +36,7 @@ def take_batch(world: World) -> Batch:
             )
         run.touched = run.fresh = False
         run.committed_state = run.row.state
-    for instance in world.touched:
-        if instance.touched and not instance.run.ended:
-            writes.append(_write(instance, events))
+    writes = [_write(one, events) for one in world.touched if one.touched and not one.run.ended]
     batch = Batch(
         runs=tuple(runs),
         instances=tuple(writes),

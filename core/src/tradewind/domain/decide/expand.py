@@ -221,7 +221,7 @@ def _expand_at(world: World, run: Run, scope: Scope, prefix: MapIndex, now: date
     else:
         recount(run)
         world.check_run(run)
-    _go_on(world, run, scope, prefix, places)
+    _go_on(world, run, prefix, places)
 
 
 def _fill(world: World, node: Node, index: MapIndex) -> None:
@@ -245,9 +245,7 @@ def _vanish_below(world: World, cell: Cell, count: int) -> None:
                 _remove(world, instance)
 
 
-def _go_on(
-    world: World, run: Run, scope: Scope, prefix: MapIndex, places: list[tuple[Node, Cell, Instance]]
-) -> None:
+def _go_on(world: World, run: Run, prefix: MapIndex, places: list[tuple[Node, Cell, Instance]]) -> None:
     """Ask the rules at the new indices, and expand what is mapped inside them."""
     size = len(prefix) + 1
     inner = {chain[size]: None for chain in (node.task.scopes for node, _, _ in places) if len(chain) > size}

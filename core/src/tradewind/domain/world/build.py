@@ -145,6 +145,7 @@ def _seen_by(run: Run, instance: Instance, edge: Edge) -> Iterable[Cell]:
 
 def _take_up(ledger: Ledger, instance: Instance) -> None:
     state = instance.state
+    ledger.admission.count_start(instance)
     if state in SLOT_STATES:
         ledger.admission.acquire(instance)
         if state is TaskState.QUEUED:

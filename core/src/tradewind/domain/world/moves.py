@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from tradewind.domain.admission import Admission
+from tradewind.domain.graph import Edge, GraphTask, Scope
 from tradewind.domain.records import (
     AttemptRow,
     DagRow,
@@ -32,9 +33,6 @@ from tradewind.domain.states import (
 )
 from tradewind.domain.world.live import Cell, Dag, GroupCount, Instance, Node, Run
 from tradewind.domain.world.tally import FAILED, KIND, UNFINISHED, UPSTREAM_FAILED
-
-if TYPE_CHECKING:
-    from tradewind.domain.graph import GraphTask, Scope
 
 _BAD = frozenset({FAILED, UPSTREAM_FAILED})
 
@@ -169,25 +167,20 @@ class Ledger:
             self._recount(instance, run, was, now)
 
     def _recount(self, instance: Instance, run: Run, was: int, now: int) -> None:
-        cell: Cell = instance.cell
-        task = cell.node.task
+        """Move an instance from one kind to another in every tally that counts it."""
+        task = instance.cell.node.task
         if was == UNFINISHED:
             run.unfinished -= 1
         elif now == UNFINISHED:
             run.unfinished += 1
         count_bad(run, instance, was, -1)
         count_bad(run, instance, now, 1)
-        if cell.own is not None:
-            for outer in cell.path():
-                assert outer.own is not None
-                outer.own[was] -= 1
-                outer.own[now] += 1
-            if was == UNFINISHED:
-                self._tell_expanders(instance)
+        if instance.cell.own is not None:
+            self._recount_own(instance, was, now)
         if task.retry_groups:
             self.group_checks.update(count_groups(run, instance, was, -1))
             self.group_checks.update(count_groups(run, instance, now, 1))
-        if run.graph.spec.fail_fast and now == FAILED and not task.spec.is_teardown:
+        if now == FAILED and run.graph.spec.fail_fast and not task.spec.is_teardown:
             self.failing[run.pk] = (run, instance)
         if run.watchers and was == UNFINISHED:
             self._tell_watchers(run, task)
@@ -197,38 +190,42 @@ class Ledger:
             if shared <= len(index):
                 known = nodes[other].cells.get(index[:shared])
                 if known is not None:
-                    self._shift(known, was, now, main, setup)
+                    self._shift(known, was, now, main=main, setup=setup)
             else:
-                self._shift_below(nodes[other].cells.get(index), shared, was, now, main, setup)
-        for (other, shared, main, setup), _, level in task.out_held:
-            if len(index) < level:  # a group that was never expanded cannot be tried again
-                self._shift_below(nodes[other].cells.get(index[:shared]), shared, was, now, main, setup)
+                self._shift_below(nodes[other].cells.get(index), Edge(other, shared, main, setup), was, now)
+        if task.out_held:
+            self._recount_held(instance, was, now)
         if not run.checking and (run.unfinished == 0 or run.moving == 0):
             run.checking = True
             self.checked_runs[run.pk] = run
 
-    def show(self, instance: Instance, group: str, kind: int, was: int = UNFINISHED) -> None:
+    def _recount_held(self, instance: Instance, was: int, now: int) -> None:
+        index = instance.map_index
+        for edge, _, level in instance.cell.node.task.out_held:
+            if len(index) < level:  # a group that was never expanded cannot be tried again
+                around = instance.run.nodes[edge.other].cells.get(index[: edge.shared])
+                self._shift_below(around, edge, was, now)
+
+    def _recount_own(self, instance: Instance, was: int, now: int) -> None:
+        for outer in instance.cell.path():
+            outer.own[was] -= 1
+            outer.own[now] += 1
+        if was == UNFINISHED:
+            self._tell_expanders(instance)
+
+    def show(self, instance: Instance, group: str, kind: int) -> None:
         """Let what is outside of a group with retries see how an instance inside has ended."""
         index = instance.map_index
         nodes = instance.run.nodes
-        for (other, shared, main, setup), name, _ in instance.cell.node.task.out_held:
+        for edge, name, _ in instance.cell.node.task.out_held:
             if name == group:
-                around = nodes[other].cells.get(index[:shared])
-                self._shift_below(around, shared, was, kind, main, setup)
+                self._shift_below(nodes[edge.other].cells.get(index[: edge.shared]), edge, UNFINISHED, kind)
 
-    def _shift_below(
-        self,
-        around: Cell | None,
-        level: int,
-        was: int,
-        now: int,
-        main: bool,
-        setup: bool,  # noqa: FBT001
-    ) -> None:
-        for cell in list(around.at_level(level)) if around is not None else ():
-            self._shift(cell, was, now, main, setup)
+    def _shift_below(self, around: Cell | None, edge: Edge, was: int, now: int) -> None:
+        for cell in list(around.at_level(edge.shared)) if around is not None else ():
+            self._shift(cell, was, now, main=edge.main, setup=edge.setup)
 
-    def _shift(self, cell: Cell, was: int, now: int, main: bool, setup: bool) -> None:  # noqa: FBT001
+    def _shift(self, cell: Cell, was: int, now: int, *, main: bool, setup: bool) -> None:
         changed = main and cell.shift(was, now)
         if setup and cell.setups is not None and cell.setups.shift(was, now):
             changed = True

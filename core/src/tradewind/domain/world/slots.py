@@ -9,7 +9,7 @@ blocked stands before something that is not.
 
 from __future__ import annotations
 
-from collections import deque
+from bisect import bisect_left
 from datetime import datetime, timedelta
 from heapq import heappop, heappush, heapreplace
 from typing import TYPE_CHECKING, Any
@@ -39,7 +39,7 @@ class Gate:
         self.limit = limit
         self.used = 0
         self.rate: tuple[int, timedelta] | None = None
-        self.started: deque[datetime] = deque()  # starts within the rate's time
+        self.started: list[tuple[datetime, int, int]] = []  # within the rate's time: instant, instance, token
         self.parked: dict[Lane, list[Entry]] = {}
 
     def room(self, now: datetime) -> int:
@@ -47,8 +47,8 @@ class Gate:
         room = 2**31 if self.limit is None else self.limit - self.used
         if self.rate is not None:
             count, within = self.rate
-            while self.started and self.started[0] <= now - within:
-                self.started.popleft()
+            while self.started and self.started[0][0] <= now - within:
+                del self.started[0]
             room = min(room, count - len(self.started))
         return room
 
@@ -56,7 +56,14 @@ class Gate:
         """Return when a closed rate lets the next one pass."""
         if self.rate is None or len(self.started) < self.rate[0]:
             return None
-        return self.started[-self.rate[0]] + self.rate[1]
+        return self.started[-self.rate[0]][0] + self.rate[1]
+
+    def count_start(self, at: datetime, instance_id: int, token: int) -> None:
+        """Count a start for the rate; once, however often it is told."""
+        entry = (at, instance_id, token)
+        place = bisect_left(self.started, entry)
+        if self.started[place : place + 1] != [entry]:
+            self.started.insert(place, entry)
 
     def set_limit(self, limit: int | None) -> None:
         """Change the limit; those who fit now are let back."""

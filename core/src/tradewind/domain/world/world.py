@@ -30,8 +30,8 @@ from tradewind.domain.timetable import TimetableFactory, from_spec, is_continuou
 from tradewind.domain.world.build import build_nodes, complete_nodes
 from tradewind.domain.world.inbox import Inbox
 from tradewind.domain.world.live import Dag, Instance, Run
-from tradewind.domain.world.slots import Gate
 from tradewind.domain.world.past import link, settle, unlink
+from tradewind.domain.world.slots import Gate
 from tradewind.errors import ScheduleError
 
 
