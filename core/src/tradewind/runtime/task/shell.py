@@ -17,6 +17,8 @@ from tradewind.errors import TradewindError
 _MARK = re.compile("\0([0-9]+)\0")
 _HEREDOC = re.compile(r"<<(?!<)-?[ \t]*(\\?['\"]?)([A-Za-z0-9_.!-]+)['\"]?")
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?\Z")
+_PLAIN = re.compile(r"[A-Za-z0-9_./:=@%+,-]*\Z")  # means itself in every place
+_SIMPLE_BRACE = re.compile(r"\$\{[^'\"`\\\0{}]*(?:\$\{[^'\"`\\\0{}]*\}[^'\"`\\\0{}]*)*\}")
 _WORD_START = frozenset(" \t\n;&|()")
 
 
@@ -52,16 +54,22 @@ def _dollar_single(value: str) -> str:
 
 
 def _arithmetic(value: str) -> str:
-    if not _NUMBER.match(value):
-        raise ShellPlaceProblem(
-            f"the template value {value[:40]!r} stands inside $(( … )), where only numbers are safe"
-        )
-    return value
+    return value if _NUMBER.match(value) else _refuse(value, "inside $(( … )), where only numbers are safe")
 
 
 def _backtick(value: str) -> str:
+    return _only_plain(value, "inside `…`, where no quoting is safe; write $( … ) instead")
+
+
+def _only_plain(value: str, where: str) -> str:
+    """Let a value through that needs no quoting anywhere."""
+    return value if _PLAIN.match(value) else _refuse(value, where)
+
+
+def _refuse(value: str, where: str) -> str:
     raise ShellPlaceProblem(
-        f"the template value {value[:40]!r} stands inside `…`, where no quoting is safe; write $( … ) instead"
+        f'the template value {value[:40]!r} stands {where}. Pass it by env= and write "$NAME", or mark it '
+        "{{ … | unquoted }} when you made it yourself"
     )
 
 
@@ -96,7 +104,7 @@ class _Reader:
         self.out: list[str] = []
         self.places = [_In.WORD]
         self.heredocs: list[str] = []
-        self.unsure = False
+        self.unsure = ""
 
     def read(self) -> str:
         while self.at < len(self.text):
@@ -112,11 +120,9 @@ class _Reader:
         if "\0" in value:
             raise ShellPlaceProblem("a template value holds a NUL character, which no command can")
         if self.unsure:
-            raise ShellPlaceProblem(
-                f"the template value {value[:40]!r} stands after a `case` inside $( … ), where its place cannot be "
-                "told; pass it by env= instead"
-            )
-        self.out.append(_SPELL[self.places[-1]](value))
+            self.out.append(_only_plain(value, f"{self.unsure}, where its place cannot be told"))
+        else:
+            self.out.append(_SPELL[self.places[-1]](value))
         self.at = found.end()
 
     def _take(self, length: int) -> None:
@@ -145,11 +151,12 @@ class _Reader:
             self._take(1)
 
     def _escape(self) -> None:
-        if self.text.startswith("\0", self.at + 1):
-            raise ShellPlaceProblem(
-                "a backslash stands right before a template value and would undo its quoting; take it away"
-            )
-        self._take(2)
+        found = _MARK.match(self.text, self.at + 1)
+        if found:
+            _only_plain(self.values[int(found[1])], "right after a backslash, which would undo its quoting")
+            self._take(1)
+        else:
+            self._take(2)
 
     def _quoted(self, place: _In) -> None:
         char = self.text[self.at]
@@ -194,7 +201,7 @@ class _Reader:
             self._take(1)
         else:
             if inside and starts and re.match(r"case\b", self.text[self.at : self.at + 5]):
-                self.unsure = True
+                self.unsure = "after a `case` inside $( … )"
             self._take(1)
 
     def _open(self, place: _In, length: int) -> None:
@@ -202,6 +209,12 @@ class _Reader:
         self._take(length)
 
     def _opens_substitution(self) -> bool:
+        if self.text.startswith("${", self.at):
+            simple = _SIMPLE_BRACE.match(self.text, self.at)
+            if simple is None:  # quotes inside ${ … } follow rules that differ from shell to shell
+                self.unsure = "after or inside a ${ … } with quotes or values in it"
+            self._take(len(simple[0]) if simple else 2)
+            return True
         for start, place in (
             ("$((", _In.ARITHMETIC),
             ("$(", _In.SUBSTITUTION),
@@ -234,9 +247,14 @@ class _Reader:
             end = self.heredocs.pop(0)
             found = re.compile(rf"^\t*{re.escape(end)}$", re.MULTILINE).search(self.text, self.at)
             stop = found.end() if found else len(self.text)
-            if "\0" in self.text[self.at : stop]:
-                raise ShellPlaceProblem(
-                    f"a template value stands inside the here-document {end}, where no quoting is safe: pass it by "
-                    'env= and write "$NAME" there, or mark it {{ … | unquoted }} when you made it yourself'
-                )
-            self._take(stop - self.at)
+            self.out.append(_MARK.sub(self._in_heredoc(end), self.text[self.at : stop]))
+            self.at = stop
+
+    def _in_heredoc(self, end: str) -> Callable[[re.Match[str]], str]:
+        where = f"inside the here-document {end}, where no quoting is safe"
+
+        def spell(found: re.Match[str]) -> str:
+            value = self.values[int(found[1])]
+            return _refuse(value, where) if value == end else _only_plain(value, where)
+
+        return spell
