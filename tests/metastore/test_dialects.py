@@ -17,7 +17,8 @@ from tradewind.domain.records import Batch
 from tradewind.errors import ConfigError, MetastoreError, MetastoreUnavailableError, SchemaError
 from tradewind.metastore import SqlMetastore, connect, migrate, tables
 from tradewind.metastore.apply import XCOM_KEY
-from tradewind.metastore.dialects import Fault, dialect_for
+from tradewind.metastore.dialects.choose import dialect_for
+from tradewind.metastore.dialects.dialect import Fault
 from tradewind.metastore.dialects.mysql import MysqlDialect, joined
 from tradewind.metastore.dialects.postgres import NUMBERS, PostgresDialect, arrays
 from tradewind.metastore.dialects.sqlite import SqliteDialect

@@ -19,7 +19,7 @@ from sqlalchemy.pool import NullPool
 from tradewind.errors import MetastoreError, SchemaError
 from tradewind.metastore import check_schema, connect, downgrade, migrate, rows, schema, tables
 from tradewind.metastore.apply import XCOM_KEY, XCOM_REST
-from tradewind.metastore.dialects import dialect_for
+from tradewind.metastore.dialects.choose import dialect_for
 from tradewind.metastore.schema_version import HEAD, REVISIONS
 from tradewind.metastore.url import parse_url
 

@@ -12,7 +12,7 @@ import pytest
 from tradewind.domain.records import Batch
 from tradewind.errors import MetastoreError, MetastoreUnavailableError
 from tradewind.metastore import SqlMetastore, connect
-from tradewind.metastore.dialects import dialect_for
+from tradewind.metastore.dialects.choose import dialect_for
 from tradewind.metastore.session import TRIES_MAX, Session, Tx, clock_jitter
 from tradewind.metastore.url import parse_url
 from tradewind.testing.conformance.metastore_rows import committed, event

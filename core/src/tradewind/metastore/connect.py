@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from tradewind.errors import SchemaError
 from tradewind.metastore import schema
-from tradewind.metastore.dialects import dialect_for
+from tradewind.metastore.dialects.choose import dialect_for
 from tradewind.metastore.session import Session, clock_jitter, wait_seconds
 from tradewind.metastore.store import SqlMetastore
 from tradewind.metastore.url import DatabaseUrl, parse_url

@@ -39,7 +39,7 @@ RUN_NAME: Final = ("pk", "dag_id", "run_id")
 RUN_REST: Final = (
     "version_id", "run_type", "state", "logical_date", "run_after", "interval_start", "interval_end", "tick",
     "conf", "params", "priority", "queued_at", "started_at", "ended_at", "triggered_by", "note", "reason",
-    "clear_number", "instances", "retries_used",
+    "clear_number", "instances", "retries_used", "revision",
 )  # fmt: skip
 RUN_COLUMNS: Final = RUN_NAME + RUN_REST
 
@@ -195,6 +195,7 @@ def run_rest(row: RunRow) -> Values:
         row.clear_number,
         row.instances,
         json_text(row.retries_used),
+        row.revision,
     )
 
 
@@ -203,7 +204,7 @@ def read_run(values: Values) -> RunRow:
     (
         pk, dag_id, run_id, version_id, run_type, state, logical_date, run_after, interval_start, interval_end,
         tick, conf, params, priority, queued, started, ended, triggered_by, note, reason, clear_number,
-        instances, retries_used,
+        instances, retries_used, revision,
     ) = values  # fmt: skip
     return RunRow(
         pk=pk,
@@ -229,6 +230,7 @@ def read_run(values: Values) -> RunRow:
         clear_number=clear_number,
         instances=instances,
         retries_used=json_object(retries_used),
+        revision=revision,
     )
 
 

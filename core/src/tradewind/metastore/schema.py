@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tradewind.domain.spec import DEFAULT_POOL
 from tradewind.errors import MetastoreError, SchemaError
-from tradewind.metastore.dialects import SCHEMA_HINT, Dialect, NoDatabaseError
+from tradewind.metastore.dialects.dialect import SCHEMA_HINT, Dialect, NoDatabaseError
 from tradewind.metastore.schema_version import HEAD, REVISIONS
 from tradewind.metastore.session import Session, Tx
 from tradewind.metastore.url import DatabaseUrl

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 from tradewind.errors import MetastoreError, MetastoreUnavailableError
-from tradewind.metastore.dialects import Cursor, Dialect, Fault
+from tradewind.metastore.dialects.dialect import Cursor, Dialect, Fault
 from tradewind.metastore.statements import Statement
 
 T = TypeVar("T")

@@ -1,6 +1,6 @@
 """The schema: SQLAlchemy Core tables. Used to create and migrate; the running system needs only their names.
 
-Portable on purpose: instants are BIGINT microseconds since 1970 UTC (docs/decisions/0101), flags are
+Portable on purpose: instants are BIGINT microseconds since 1970 UTC (docs/decisions/0007), flags are
 SMALLINT 0 or 1, structured values are canonical JSON text, a map index is text such as ``3.0``. Text
 compares byte by byte on all three databases.
 """
@@ -162,6 +162,7 @@ run = Table(
     Column("clear_number", Integer, nullable=False),
     Column("instances", Integer, nullable=False),
     Column("retries_used", _long_text()),
+    Column("revision", BigInteger, nullable=False),
     UniqueConstraint("dag_id", "run_id"),
     UniqueConstraint("dag_id", "tick"),
     **MYSQL,

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from tradewind.errors import ConfigError, MetastoreError, MetastoreUnavailableError, SchemaError
-from tradewind.metastore.dialects import SCHEMA_HINT, Cursor, Fault, RowByRow, on_conflict
+from tradewind.metastore.dialects.dialect import SCHEMA_HINT, Cursor, Fault, RowByRow, on_conflict
 from tradewind.metastore.statements import Insert, Statement, Update
 from tradewind.metastore.url import DatabaseUrl, Kind
 

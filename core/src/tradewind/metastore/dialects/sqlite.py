@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from tradewind.errors import MetastoreError, MetastoreUnavailableError, SchemaError
-from tradewind.metastore.dialects import SCHEMA_HINT, Cursor, Fault, NoDatabaseError, RowByRow, on_conflict
+from tradewind.metastore.dialects.dialect import (
+    SCHEMA_HINT,
+    Cursor,
+    Fault,
+    NoDatabaseError,
+    RowByRow,
+    on_conflict,
+)
 from tradewind.metastore.statements import Insert, Statement
 from tradewind.metastore.url import DatabaseUrl, Kind
 
