@@ -142,6 +142,16 @@ def test_the_error_shows_the_authors_frames() -> None:
     assert "src/tradewind" not in error["text"]
 
 
+def test_an_error_of_tradewinds_own_making_has_no_frames() -> None:
+    report = Attempts(one_task(lambda: [object()])).run("t")
+    assert report.error == {
+        "type": "tradewind.runtime.task.values.ValueProblem",
+        "message": report.reason,
+        "frames": [],
+        "text": f"tradewind.runtime.task.values.ValueProblem: {report.reason}\n",
+    }
+
+
 def test_an_error_is_masked_before_it_is_cut(attempts: type[Attempts]) -> None:
     def leak(conn: Any) -> None:
         raise ValueError("x" * 8100 + conn.db.password)

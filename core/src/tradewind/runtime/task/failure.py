@@ -118,9 +118,11 @@ def describe(error: BaseException, mask: Callable[[str], str]) -> dict[str, Any]
     """Return ``error`` as ``type``, ``message``, ``frames`` and ``text``: masked, then cut to the limits.
 
     A frame has ``file``, ``line``, ``function``, ``code`` and ``own``: whether it is the author's code. What Tradewind
-    did before it reached the author's code is left out.
+    did before it reached the author's code is left out; an error of Tradewind's own making has no frames at all.
     """
     trace = _from_author(error.__traceback__)
+    if trace is None and not isinstance(error, TradewindError):
+        trace = error.__traceback__
     frames = [_frame(summary, mask) for summary in traceback.extract_tb(trace)]
     text = "".join(traceback.format_exception(type(error), error, trace))
     return {
@@ -144,11 +146,8 @@ def _text_of(error: BaseException) -> str:
 
 
 def _from_author(trace: TracebackType | None) -> TracebackType | None:
-    """Return the part of a traceback that begins with the author's code; all of it when there is none."""
-    for one in _walk(trace):
-        if not one.tb_frame.f_code.co_filename.startswith(_TRADEWIND):
-            return one
-    return trace
+    """Return the part of a traceback that begins with the author's code; None when there is none."""
+    return next((one for one in _walk(trace) if is_own(one.tb_frame.f_code.co_filename)), None)
 
 
 def _walk(trace: TracebackType | None) -> Iterator[TracebackType]:

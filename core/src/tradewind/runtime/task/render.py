@@ -106,7 +106,9 @@ class Renderer:
             if isinstance(error, TradewindError) or hasattr(error, "message")
             else f"{type(error).__name__}: "
         )
-        return f"{self._where(field)} cannot be rendered: {kind}{error}{place}. The template: {shown}"
+        said = f"{kind}{error}".rstrip(".") + place
+        end = "" if said.endswith("?") else "."
+        return f"{self._where(field)} cannot be rendered: {said}{end} The template: {shown}"
 
     def _environment(self, kind: str) -> ImmutableSandboxedEnvironment:
         found = self._environments.get(kind)

@@ -1,0 +1,1 @@
+"""What is shipped for authors of DAGs and plugins."""
