@@ -82,7 +82,12 @@ class Store:
                 assert all(
                     (r.dag_id, r.run_id) != (write.row.dag_id, write.row.run_id) for r in self.runs.values()
                 )
-            self.runs[write.row.pk] = write.row
+            if write.guard is not None:
+                assert old is not None
+                assert old.revision == write.row.revision
+            self.runs[write.row.pk] = msgspec.structs.replace(
+                write.row, revision=write.row.revision + (write.guard is not None)
+            )
         seen = set()
         for removed, expected in batch.removed:
             gone = self.instances.pop(removed)

@@ -79,6 +79,7 @@ class RunRow(_Row, frozen=True, kw_only=True):
     reason: str = ""  # why it ended as it did, when that is not plain
     clear_number: int = 0
     instances: int = 0  # ordinals given so far
+    revision: int = 0  # grows with every write of this row: whoever decided on an older one loses
     retries_used: dict[str, int] = {}  # whole-run ("") and whole-group ("load", "load[3]") retries taken so far
 
 
@@ -136,7 +137,10 @@ class InstanceWrite(_Row, frozen=True, kw_only=True):
 
 
 class RunWrite(_Row, frozen=True, kw_only=True):
-    """Insert (``guard`` None) or replace one run row."""
+    """Insert (``guard`` None) or replace one run row.
+
+    A replacement also needs ``row.revision`` to be the stored one, and stores the next.
+    """
 
     row: RunRow
     guard: RunState | None = None
@@ -237,6 +241,7 @@ class Batch(_Row, frozen=True, kw_only=True):
     xcoms_cleared: tuple[tuple[int, str, MapIndex], ...] = ()  # (run_pk, task_id, map_index), before xcoms are written
     dags: tuple[DagWrite, ...] = ()
     events: tuple[EventRow, ...] = ()
+    checks: tuple[tuple[int, int], ...] = ()  # (run_pk, revision) that was decided on, of runs not written here
 
     def __bool__(self) -> bool:
         return bool(

@@ -33,7 +33,7 @@ from tradewind.domain.records import (
 from tradewind.errors import MetastoreError, StaleTermError
 from tradewind.metastore import rows
 from tradewind.metastore.instants import seconds_to_us, to_us, to_us_or_none
-from tradewind.metastore.races import find_lost, guarded
+from tradewind.metastore.races import checks_hold, find_lost, guarded
 from tradewind.metastore.rows import Values
 from tradewind.metastore.session import KeyRefusedError, Session, Tx
 from tradewind.metastore.statements import Delete, Insert, Statement, Update, values
@@ -52,7 +52,7 @@ _DELETE_XCOMS: Final = Delete("xcom", XCOM_KEY[:3])
 _DELETE_INSTANCE: Final = Delete("task_instance", ("id", "state", "token"))
 _UPDATE_RUN: Final = (
     f"UPDATE run SET {', '.join(f'{name} = ?' for name in rows.RUN_REST)} "
-    "WHERE pk = ? AND state = ? AND clear_number IN (?, ?)"
+    "WHERE pk = ? AND state = ? AND revision = ?"
 )
 # The revision is set first: MySQL lets later assignments see the values of earlier ones.
 _UPDATE_DAG: Final = (
@@ -90,7 +90,7 @@ def commit(session: Session, batch: Batch, term: Term | None, *, wake: bool) -> 
     refused: KeyRefusedError | None = None
     for _round in range(ROUNDS_MAX):
         try:
-            last = session.write(lambda tx: _write(tx, changes, batch.events, term, wake=wake))
+            last = session.write(lambda tx: _write(tx, changes, batch, term, wake=wake))
         except _MismatchError:
             refused = None
         except KeyRefusedError as error:
@@ -105,11 +105,11 @@ def commit(session: Session, batch: Batch, term: Term | None, *, wake: bool) -> 
     return guarded(batch)
 
 
-def _write(
-    tx: Tx, changes: list[_Guarded], events: tuple[EventRow, ...], term: Term | None, *, wake: bool
-) -> int:
+def _write(tx: Tx, changes: list[_Guarded], batch: Batch, term: Term | None, *, wake: bool) -> int:
     if term is not None:
         check_term(tx, term)
+    if not checks_hold(tx, batch.checks, tx.dialect.share_lock):
+        raise _MismatchError
     for change in changes:
         statement = change.statement
         if isinstance(statement, str):
@@ -118,7 +118,7 @@ def _write(
             matched = tx.change(statement, change.parameters)
         if change.exact and matched != len(change.parameters):
             raise _MismatchError
-    return insert_events(tx, events, wake=wake)
+    return insert_events(tx, batch.events, wake=wake)
 
 
 def check_term(tx: Tx, term: Term) -> None:
@@ -201,9 +201,8 @@ def _dags(writes: Iterable[DagWrite]) -> list[Values]:
 
 
 def _run_updates(writes: Iterable[RunWrite]) -> list[Values]:
-    """A row's clear number may stay or grow by one: whoever decided before a clear loses against it."""
     updates = [
-        (*rows.run_rest(row), row.pk, write.guard.value, row.clear_number, row.clear_number - 1)
+        (*rows.run_rest(row)[:-1], row.revision + 1, row.pk, write.guard.value, row.revision)
         for write in writes
         if write.guard is not None
         for row in (write.row,)
@@ -212,7 +211,7 @@ def _run_updates(writes: Iterable[RunWrite]) -> list[Values]:
 
 
 def _run_pk(parameters: Values) -> int:
-    pk: int = parameters[-4]
+    pk: int = parameters[-3]
     return pk
 
 

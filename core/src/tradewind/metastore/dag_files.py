@@ -19,7 +19,7 @@ from tradewind.errors import ConflictError
 from tradewind.metastore.apply import insert_events
 from tradewind.metastore.instants import from_us, to_us
 from tradewind.metastore.races import rows_in
-from tradewind.metastore.rows import clean_text
+from tradewind.metastore.rows import TRACEBACK_CHARS_MAX, clean_text
 from tradewind.metastore.session import Tx
 from tradewind.metastore.statements import Insert, values
 
@@ -166,7 +166,7 @@ def save_import_error(
 ) -> None:
     """Record that a file does not parse; ``since`` stays that of the first failure in a row."""
     now_us = to_us(now)
-    text = (clean_text(message), clean_text(traceback))
+    text = (clean_text(message), clean_text(traceback, TRACEBACK_CHARS_MAX))
     known = tx.one("SELECT line, message, traceback FROM import_error WHERE file = ?", (file,))
     if known is not None:
         if tuple(known) == (line, *text):

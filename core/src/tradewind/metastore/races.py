@@ -40,13 +40,22 @@ def guarded(batch: Batch) -> LostRace:
     )
 
 
+def checks_hold(tx: Tx, checks: Sequence[tuple[int, int]], lock: str) -> bool:
+    """Whether those runs still have those revisions; ``lock`` keeps them so until the transaction ends."""
+    wanted = dict(checks)
+    sql = f"SELECT pk, revision FROM run WHERE pk IN ({{ids}}) ORDER BY pk{lock}"
+    return dict(rows_in(tx, sql, sorted(wanted))) == wanted if wanted else True
+
+
 def find_lost(tx: Tx, batch: Batch) -> LostRace:
     """Compare the guards of a batch with the rows as they are now; empty when all of them hold."""
-    runs = {row[0]: row for row in rows_in(tx, _RUNS, {w.row.pk for w in batch.runs} | _runs_of(batch))}
+    asked = {w.row.pk for w in batch.runs} | _runs_of(batch) | {pk for pk, _revision in batch.checks}
+    runs = {row[0]: row for row in rows_in(tx, _RUNS, asked)}
     dags = {row[0]: row for row in rows_in(tx, _DAGS, _dags_of(batch))}
     inserted_runs = {w.row.pk for w in batch.runs if w.guard is None}
     lost_runs = {w.row.pk for w in batch.runs if w.guard is not None and not _run_holds(w, runs)}
     lost_runs |= {pk for pk in _runs_of(batch) if pk not in runs and pk not in inserted_runs}
+    lost_runs |= {pk for pk, revision in batch.checks if pk not in runs or runs[pk][2] != revision}
     lost_dags = {w.row.dag_id for w in batch.runs if w.guard is None and w.row.dag_id not in dags}
     for dag in batch.dags:
         stands = dags.get(dag.row.dag_id)
@@ -61,7 +70,7 @@ def find_lost(tx: Tx, batch: Batch) -> LostRace:
     )
 
 
-_RUNS: Final = "SELECT pk, state, clear_number FROM run WHERE pk IN ({ids})"
+_RUNS: Final = "SELECT pk, state, revision FROM run WHERE pk IN ({ids})"
 _DAGS: Final = "SELECT dag_id, cursor_at, revision FROM dag WHERE dag_id IN ({ids})"
 
 
@@ -77,8 +86,7 @@ def _dags_of(batch: Batch) -> set[str]:
 
 def _run_holds(write: RunWrite, runs: dict[int, Any]) -> bool:
     row = runs.get(write.row.pk)
-    clears = (write.row.clear_number, write.row.clear_number - 1)
-    return row is not None and row[1] == write.guard and row[2] in clears
+    return row is not None and row[1] == write.guard and row[2] == write.row.revision
 
 
 def _lost_instances(tx: Tx, batch: Batch) -> set[int]:

@@ -26,6 +26,9 @@ from tradewind.metastore.instants import from_us, from_us_or_none, to_us, to_us_
 
 Values = tuple[Any, ...]
 
+TEXT_CHARS_MAX: Final = 16_000  # four bytes each still fit into MySQL's TEXT
+TRACEBACK_CHARS_MAX: Final = 200_000
+
 # The first columns are the row's name and never change; the rest is replaced by every write.
 INSTANCE_NAME: Final = ("id", "run_pk", "task_id", "map_index")
 INSTANCE_REST: Final = (
@@ -68,8 +71,10 @@ def read_map_index(text: str) -> MapIndex:
     return parse_map_index(text)
 
 
-def clean_text(text: str) -> str:
-    """Return text that every database can keep: without NUL and lone surrogates."""
+def clean_text(text: str, chars_max: int = TEXT_CHARS_MAX) -> str:
+    """Return text that every database can keep: without NUL and lone surrogates, and not too long."""
+    if len(text) > chars_max:
+        text = text[: chars_max - 1] + "…"
     if text.isascii():
         return text.replace("\0", "␀") if "\0" in text else text
     return text.replace("\0", "␀").encode("utf-8", "replace").decode("utf-8")

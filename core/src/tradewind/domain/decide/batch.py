@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from tradewind.domain.records import Batch, DagWrite, EventRow, Guard, InstanceWrite, RunWrite
 from tradewind.domain.states import TaskState
 
@@ -18,12 +20,14 @@ def take_batch(world: World) -> Batch:
     """Return everything that was touched since the last decision, and forget that it was."""
     events: list[EventRow] = []
     runs: list[RunWrite] = []
+    checks: list[tuple[int, int]] = []
     for run in list(world.unsettled.values()):
-        run.unsettled = False
+        run.unsettled = run.answering = False
         if run.row.instances != run.next_ordinal:
             world.change_run(run, instances=run.next_ordinal)
             run.unsettled = False
         if not run.touched:
+            checks.append((run.pk, run.row.revision))
             continue
         runs.append(RunWrite(row=run.row, guard=None if run.fresh else run.committed_state))
         if run.fresh or run.row.state is not run.committed_state:
@@ -34,6 +38,8 @@ def take_batch(world: World) -> Batch:
                     kind=f"run.{row.state}", dag_id=row.dag_id, run_pk=row.pk, run_id=row.run_id, data=data
                 )
             )
+        if not run.fresh:
+            run.row = msgspec.structs.replace(run.row, revision=run.row.revision + 1)
         run.touched = run.fresh = False
         run.committed_state = run.row.state
     writes = [_write(one, events) for one in world.touched if one.touched and not one.run.ended]
@@ -46,6 +52,7 @@ def take_batch(world: World) -> Batch:
         xcoms_cleared=tuple(world.xcoms_cleared),
         dags=tuple(DagWrite(row=row, guard_cursor_at=guard) for row, guard in world.dag_writes.values()),
         events=(*world.events, *events),
+        checks=tuple(checks),
     )
     _forget(world)
     return batch

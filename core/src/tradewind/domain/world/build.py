@@ -16,6 +16,9 @@ from tradewind.domain.world.tally import KIND, UNFINISHED, Tally
 if TYPE_CHECKING:
     from tradewind.domain.graph import Edge
 
+_COPIED = tuple(
+    name for name in InstanceRow.__struct_fields__ if name in Instance.__struct_fields__ and name != "id"
+)
 _WAITING = frozenset({TaskState.UP_FOR_RETRY, TaskState.UP_FOR_RESCHEDULE, TaskState.SCHEDULED})
 
 
@@ -57,6 +60,21 @@ def build_nodes(ledger: Ledger, run: Run, rows: Iterable[InstanceRow]) -> None:
     recount(run)
     for instance in orphans:
         ledger.move(instance, TaskEvent.REMOVE, "the run's version of the DAG has no such task")
+
+
+def take_row(ledger: Ledger, instance: Instance, row: InstanceRow) -> None:
+    """Bring a live instance up to a row that somebody else has written."""
+    before, after = instance.state, row.state
+    for name in _COPIED:
+        setattr(instance, name, getattr(row, name))
+    ledger.moved(instance, before, after)
+    if after in _WAITING:
+        if row.wake_at is not None:
+            ledger.wakes.add(row.wake_at, "instance", instance)
+        elif after is TaskState.SCHEDULED:
+            ledger.ready.append(instance)
+        else:
+            ledger.wakes.add(instance.run.row.run_after, "instance", instance)
 
 
 def complete_nodes(ledger: Ledger, run: Run) -> None:

@@ -59,6 +59,7 @@ class Inbox(Ledger):
         if instance.held or not instance.run.may_start:
             self._take_back(instance)
             return Claim.HELD
+        instance.run.answering = True
         self.move(instance, TaskEvent.CLAIM)
         instance.worker = worker
         instance.claimant = claimant
@@ -72,6 +73,7 @@ class Inbox(Ledger):
 
     def _take_back(self, instance: Instance) -> None:
         """Give the slots of an attempt back that nobody has started; that is no loss."""
+        instance.run.answering = True
         self.move(instance, TaskEvent.LOSE, "its run or task was paused before it started")
         instance.queued_at = None
 
@@ -82,6 +84,7 @@ class Inbox(Ledger):
             return ReportVerdict.ABSENT
         if instance.state is not TaskState.RUNNING or instance.token != outcome.token:
             return judge_ended(instance.state, instance.token, outcome.token)
+        instance.run.answering = True
         spec = instance.cell.node.task.spec
         ending = judge(
             outcome,
@@ -131,6 +134,7 @@ class Inbox(Ledger):
         if lease_expired and instance.state is not TaskState.RUNNING:
             return Loss.STALE
         self.touch(instance)
+        instance.run.answering = True
         instance.lease_expired = lease_expired
         return self._lose(instance, reason, now, None)
 
@@ -210,6 +214,7 @@ class Inbox(Ledger):
         instance = self.instance(instance_id)
         if instance is None or instance.token != token or not can(instance.state, TaskEvent.RESUME):
             return False
+        instance.run.answering = True
         self.move(instance, TaskEvent.RESUME)
         instance.resume = payload
         instance.wake_at = None

@@ -288,6 +288,7 @@ class Run:
     """A run that is queued, running or paused."""
 
     __slots__ = (
+        "answering",
         "bad",
         "bad_leaves",
         "by_id",
@@ -333,6 +334,7 @@ class Run:
         self.fresh = False  # not in the metastore yet
         self.touched = False  # its row has to be written
         self.checking = False  # its end has to be looked at
+        self.answering = False  # a worker was told something that holds if the next decision is committed
         self.unsettled = False  # it was touched since the last decision
         self.ended = False  # no longer part of the world
 

@@ -152,6 +152,10 @@ class Ledger:
         self.touch(instance)
         instance.state = after
         instance.reason = reason
+        self.moved(instance, before, after)
+
+    def moved(self, instance: Instance, before: TaskState, after: TaskState) -> None:
+        """Bring slots and tallies up to an instance's new state, whoever has changed it."""
         instance.entry = None
         if before in SLOT_STATES:
             if after not in SLOT_STATES:

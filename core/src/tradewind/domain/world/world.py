@@ -23,11 +23,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from tradewind.domain.graph import Graph
 from tradewind.domain.reasons import ReasonKind
-from tradewind.domain.records import DagRow, PoolRow, RunSnapshot
+from tradewind.domain.records import DagRow, InstanceRow, PoolRow, RunSnapshot
 from tradewind.domain.spec import DagSpec
 from tradewind.domain.states import SLOT_STATES, TERMINAL_RUN_STATES, RunState, TaskState
 from tradewind.domain.timetable import TimetableFactory, from_spec, is_continuous
-from tradewind.domain.world.build import build_nodes, complete_nodes
+from tradewind.domain.world.build import build_nodes, complete_nodes, take_row
 from tradewind.domain.world.inbox import Inbox
 from tradewind.domain.world.live import Dag, Instance, Run
 from tradewind.domain.world.past import link, settle, unlink
@@ -170,7 +170,7 @@ class World(Inbox):
         old = self.runs.get(snapshot.run.pk)
         held: dict[int, Instance] = {}
         if old is not None:
-            assert not old.unsettled, f"run {old.row.run_id} has moves that were not committed"
+            assert not old.answering, f"run {old.row.run_id} has moves that were not committed"
             held = {i.id: i for i in old.by_id.values() if i.state in SLOT_STATES}
         redispatched = len(self.redispatch)
         self.load_run(snapshot)
@@ -186,6 +186,27 @@ class World(Inbox):
                 self._cancel(before)
         for before in held.values():
             self._cancel(before)
+
+    def sync_instances(self, rows: Iterable[InstanceRow]) -> bool:
+        """Take up rows that only another door of the runtime API has changed: claims and reports.
+
+        Costs as much as the rows, however large their runs. False when a row is not of that kind (its run or
+        itself is not known here, or it was cleared): then nothing is certain, call :meth:`sync_run`.
+        The same rule as there says when it may be called.
+        """
+        known = [(self.instance(row.id), row) for row in rows]
+        if any(instance is None or row.state is TaskState.NONE for instance, row in known):
+            return False
+        for instance, row in known:
+            assert instance is not None
+            assert not instance.run.answering, f"{row.task_id} has moves that were not committed"
+            if instance.touched or len(row.map_index) != len(instance.map_index):
+                return False
+            if instance.state in SLOT_STATES and instance.token != row.token:
+                self._cancel(instance)
+            take_row(self, instance, row)
+            self.decided(instance)
+        return True
 
     def drop_runs(self, run_pks: Iterable[int]) -> None:
         """Forget runs whose commit failed, with all that was to be written of them."""

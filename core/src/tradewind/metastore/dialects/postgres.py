@@ -25,7 +25,7 @@ NUMBERS: Final = frozenset(
         "id", "run_pk", "token", "try_number", "tries_max", "losses", "wake_at", "skip_all_downstream",
         "queued_at", "started_at", "ended_at", "first_started_at", "pool_slots", "priority", "held",
         "lease_until_at", "instance_id", "pk", "version_id", "logical_date", "run_after", "interval_start",
-        "interval_end", "tick", "clear_number", "instances", "pid", "exit_code",
+        "interval_end", "tick", "clear_number", "instances", "revision", "pid", "exit_code",
         "signal_number", "memory_max_bytes", "at",
     }
 )  # fmt: skip

@@ -125,6 +125,14 @@ class CommitConformance:
         committed(store.commit(Batch(instances=(broken,))))
         assert store.instances([row.id]) == [changed(row, reason="nul ␀ lone ?", label="␀")]
 
+    def test_text_that_is_too_long_is_cut(self, store: Metastore) -> None:
+        (row,) = add_run(store, add_dag(store), count=1).instances
+        committed(store.commit(Batch(instances=(replace(row, reason="😀" * 20_000),))))
+        assert store.instances([row.id]) == [changed(row, reason="😀" * 15_999 + "…")]
+        store.save_import_error("a.py", "é" * 20_000, 1, "x" * 300_000, now=AT)
+        ((_file, _line, message, traceback, _since),) = store.import_errors()
+        assert (message, traceback) == ("é" * 15_999 + "…", "x" * 199_999 + "…")
+
     def test_an_empty_batch_changes_nothing(self, store: Metastore) -> None:
         before = everything(store)
         assert committed(store.commit(Batch())).last_event_id == 0
@@ -213,7 +221,7 @@ class CommitConformance:
         (row,) = snapshot.instances
         batch = Batch(runs=(RunWrite(row=snapshot.run, guard=snapshot.run.state),), instances=(replace(row),))
         committed(store.commit(batch))
-        assert store.run(snapshot.run.pk) == snapshot
+        assert store.run(snapshot.run.pk) == changed(snapshot, run=changed(snapshot.run, revision=1))
 
     def test_a_run_is_guarded_by_its_state(self, store: Metastore) -> None:
         snapshot = add_queued(store)
@@ -222,7 +230,7 @@ class CommitConformance:
             runs=(snapshot.run.pk,)
         )
         committed(store.commit(Batch(runs=(RunWrite(row=ended, guard=RunState.RUNNING),))))
-        assert store.find_run(ended.dag_id, ended.run_id) == ended
+        assert store.find_run(ended.dag_id, ended.run_id) == changed(ended, revision=1)
         assert store.active_runs() == []
 
     def test_what_was_decided_before_a_clear_loses(self, store: Metastore) -> None:
@@ -233,7 +241,17 @@ class CommitConformance:
         assert store.commit(Batch(runs=(RunWrite(row=ended, guard=RunState.RUNNING),))) == LostRace(
             runs=(snapshot.run.pk,)
         )
-        assert store.find_run(cleared.dag_id, cleared.run_id) == cleared
+        assert store.find_run(cleared.dag_id, cleared.run_id) == changed(cleared, revision=1)
+
+    def test_what_was_decided_on_an_older_run_row_loses(self, store: Metastore) -> None:
+        snapshot = add_queued(store)
+        pk = snapshot.run.pk
+        committed(store.commit(Batch(runs=(RunWrite(row=snapshot.run, guard=RunState.RUNNING),))))
+        (row,) = snapshot.instances[:1]
+        write = InstanceWrite(row=changed(row, reason="decided before"), guard=Guard(row.state, row.token))
+        assert store.commit(Batch(instances=(write,), checks=((pk, 0),))) == LostRace(runs=(pk,))
+        assert store.instances([row.id]) == [row]
+        committed(store.commit(Batch(instances=(write,), checks=((pk, 1),))))
 
     def test_a_tick_makes_one_run(self, store: Metastore) -> None:
         dag = add_dag(store)

@@ -38,7 +38,7 @@ from tradewind.testing.conformance.metastore_rows import (
 def _end(store: Metastore, snapshot: RunSnapshot, state: RunState = RunState.SUCCESS) -> RunRow:
     row = changed(snapshot.run, state=state, ended_at=snapshot.run.logical_date)
     committed(store.commit(Batch(runs=(RunWrite(row=row, guard=snapshot.run.state),))))
-    return row
+    return changed(row, revision=row.revision + 1)
 
 
 class ReadConformance:

@@ -67,6 +67,8 @@ def find_lost(tables: Tables, batch: Batch, now: datetime) -> LostRace:
     hang_on = {w.row.run_pk for w in batch.instances if w.guard is None} | {x.run_pk for x in batch.xcoms}
     runs = {w.row.pk for w in batch.runs if w.guard is not None and not _run_holds(tables, w)}
     runs |= {pk for pk in hang_on if pk not in tables.runs and pk not in inserted_runs}
+    revisions = {pk: tables.runs[pk].revision for pk, _revision in batch.checks if pk in tables.runs}
+    runs |= {pk for pk, revision in batch.checks if revisions.get(pk) != revision}
     dags = {w.row.dag_id for w in batch.runs if w.guard is None and w.row.dag_id not in tables.dags}
     for dag in batch.dags:
         stands = tables.dags.get(dag.row.dag_id)
@@ -82,8 +84,7 @@ def find_lost(tables: Tables, batch: Batch, now: datetime) -> LostRace:
 
 def _run_holds(tables: Tables, write: RunWrite) -> bool:
     row = tables.runs.get(write.row.pk)
-    clears = (write.row.clear_number, write.row.clear_number - 1)
-    return row is not None and row.state is write.guard and row.clear_number in clears
+    return row is not None and row.state is write.guard and row.revision == write.row.revision
 
 
 def _taken(tables: Tables, write: RunWrite) -> bool:
@@ -141,6 +142,7 @@ def _write(tables: Tables, batch: Batch, now: datetime) -> None:
             note=clean_text(row.note),
             reason=clean_text(row.reason),
             triggered_by=clean_text(row.triggered_by),
+            revision=row.revision + (run.guard is not None),
         )
         tables.run_names[row.dag_id, row.run_id] = row.pk
         if row.tick is not None:

@@ -11,7 +11,7 @@ import msgspec
 from tradewind.domain.records import DagRow, EventRow
 from tradewind.domain.spec import DagSpec
 from tradewind.metastore.dag_files import ACTOR, owned
-from tradewind.metastore.rows import clean_text
+from tradewind.metastore.rows import TRACEBACK_CHARS_MAX, clean_text
 from tradewind.testing.memory.commit import add_events
 from tradewind.testing.memory.tables import Tables, Version
 
@@ -100,7 +100,8 @@ def save_import_error(
     tables: Tables, file: str, error: tuple[int | None, str, str], now: datetime, at: datetime
 ) -> None:
     """Record that a file does not parse."""
-    line, message, traceback = error[0], clean_text(error[1]), clean_text(error[2])
+    line, message = error[0], clean_text(error[1])
+    traceback = clean_text(error[2], TRACEBACK_CHARS_MAX)
     known = tables.import_errors.get(file)
     if known is not None and known[:3] == (line, message, traceback):
         return

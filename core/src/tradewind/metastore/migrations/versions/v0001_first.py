@@ -305,6 +305,7 @@ def _create_run() -> None:
         sa.Column("clear_number", sa.Integer(), nullable=False),
         sa.Column("instances", sa.Integer(), nullable=False),
         sa.Column("retries_used", LONG_TEXT, nullable=True),
+        sa.Column("revision", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["dag_id"], ["dag.dag_id"], name="fk_run_dag_id"),
         sa.PrimaryKeyConstraint("pk", name="pk_run"),
         sa.UniqueConstraint("dag_id", "run_id", name="uq_run_dag_id_run_id"),
