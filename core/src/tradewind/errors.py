@@ -146,7 +146,7 @@ class RuntimeApiError(TradewindError):
     """A worker's request was refused."""
 
 
-class TaskSignal(Exception):  # noqa: N818 - the names are what authors write: ``raise Skip("…")``
+class TaskSignal(Exception):
     """How an author ends or parks a task from inside it."""
 
     def __init__(self, message: str = "") -> None:

@@ -161,7 +161,7 @@ _TASK_NEXT = {(source, event): target for event, (sources, target) in _TASK_TABL
 _RUN_NEXT = {(source, event): target for event, (sources, target) in _RUN_TABLE.items() for source in sources}
 
 
-class IllegalTransition(AssertionError):  # noqa: N818 - a programmer's error, named after what it is
+class IllegalTransition(AssertionError):
     """An event came that the table does not list for the state."""
 
 
