@@ -35,3 +35,21 @@ def test_one_operator_loads_no_other() -> None:
     )
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert ended.stdout.strip() == "['tradewind.operators.empty', 'tradewind.sensors.waiting']"
+
+
+def test_warming_loads_the_template_engine_only_for_templates() -> None:
+    script = (
+        "import sys\n"
+        "from tradewind import DAG\n"
+        "from tradewind.operators import BashOperator\n"
+        "from tradewind.runtime.task.warm import warm\n"
+        "with DAG('plain') as plain:\n"
+        "    BashOperator(task_id='t', command='echo')\n"
+        "with DAG('templated') as templated:\n"
+        "    BashOperator.partial(task_id='t', env={'DAY': '{{ ds }}'}).expand(command=['echo'])\n"
+        "for dag in (plain, templated):\n"
+        "    warm([dag])\n"
+        "    print('jinja2' in sys.modules)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert ended.stdout.split() == ["False", "True"]
