@@ -57,7 +57,7 @@ _ENDED_BY_REPORT = frozenset(
 
 
 def judge_ended(state: TaskState, token: int, reported_token: int) -> ReportVerdict:
-    """Return the answer to a report for an instance that is not running: was it recorded before, or is it stale?"""
+    """Return the answer to a report for an instance that is not running: recorded before, or stale."""
     if token == reported_token and state in _ENDED_BY_REPORT:
         return ReportVerdict.DUPLICATE
     return ReportVerdict.FENCED

@@ -79,14 +79,14 @@ class RefInput(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=
 class MapInput(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="map"):
     """Another input with a function applied to each element in the task process; same length."""
 
-    source: "ExpandInput"
+    source: ExpandInput
     function: str  # qualified name, for display and hashing
 
 
 class ZipInput(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="zip"):
     """Several inputs side by side; as long as the shortest, or the longest with a fill value."""
 
-    sources: tuple["ExpandInput", ...]
+    sources: tuple[ExpandInput, ...]
     fill: bool = False
     fill_value: Any = None
 
@@ -94,7 +94,7 @@ class ZipInput(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=
 class ConcatInput(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="concat"):
     """Several inputs one after the other."""
 
-    sources: tuple["ExpandInput", ...]
+    sources: tuple[ExpandInput, ...]
 
 
 ExpandInput = LiteralInput | RefInput | MapInput | ZipInput | ConcatInput
