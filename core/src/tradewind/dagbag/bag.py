@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,13 +12,11 @@ from tradewind.config import DagsSettings
 from tradewind.dagbag.discover import MARK, FolderGoneError, Listing, Stamp, look, read, stamp_of
 from tradewind.dagbag.messages import SOURCE_BYTES_MAX, ParseLimits
 from tradewind.dagbag.parse import ParsedFile, Parser, sha_of
-from tradewind.dagbag.sync import FileChange, Rules, Sync
+from tradewind.dagbag.sync import FileChange, Log, Rules, Sync
 from tradewind.ports.metastore import Metastore
 
 FRESH_SECONDS = 2.0  # a file changed so lately may change again without a new stamp: it is read once more
 EMPTY_SECONDS = 600.0  # a folder that is suddenly empty may be a missing mount; that long nothing is given up
-
-log = logging.getLogger("tradewind.dagbag")
 
 
 @dataclass(slots=True)
@@ -49,6 +46,7 @@ class DagBag:
         rules: Rules,
         *,
         plugins_folder: Path | None = None,
+        log: Log,
     ) -> None:
         limits = ParseLimits(
             seconds_max=settings.parse_seconds_max,
@@ -59,7 +57,8 @@ class DagBag:
         self.parser = Parser(Path(self.folder), limits, plugins_folder=plugins_folder)
         self.listing = Listing()
         self._settings = settings
-        self._sync = Sync(store, rules)
+        self._log = log
+        self._sync = Sync(store, rules, log)
         self._known = {file: Known() for file in self._sync.known_files()}
         self._queue: dict[str, None] = {}  # files to look into, in order
         self._forced: set[str] = set()  # of these, to parse even if they did not change
@@ -67,6 +66,7 @@ class DagBag:
         self._unsaved: list[ParsedFile] = []
         self._empty_since: datetime | None = None
         self._retire_at: datetime | None = None
+        self._marked_at = datetime.min.replace(tzinfo=UTC)
         self._first = True
 
     def __enter__(self) -> Self:
@@ -176,7 +176,7 @@ class DagBag:
         try:
             source, stamp = read(f"{self.folder}/{file}", SOURCE_BYTES_MAX)
         except OSError as error:
-            log.warning("%s cannot be read: %s", file, error)
+            self._log(f"{file} cannot be read: {error}")
             return  # the next scan sees what it has become
         fresh = stamp.changed_ns > (now.timestamp() - FRESH_SECONDS) * 1e9
         seen = Known(stamp=None if fresh else stamp, sha=sha_of(source), failed=known.failed)
@@ -228,18 +228,21 @@ class DagBag:
         return changes
 
     def _plan_retiring(self, now: datetime) -> None:
+        """Ask for DAGs to retire when those that may be missing since now have been so for long."""
+        self._marked_at = now
         if self._retire_at is None:
-            self._retire_at = now + self._missing_for() + timedelta(seconds=1)
+            self._retire_at = now + self._missing_for()
 
     def _retire(self, now: datetime) -> None:
         """End the DAGs that have been missing as long as a file must be; asks only when there can be one."""
         if self._first:
             self._first = False
             self._plan_retiring(now)
-        if self._retire_at is not None and now >= self._retire_at and not self.busy:
-            self._retire_at = None
+        if self._retire_at is not None and now > self._retire_at and not self.busy:
+            last = self._marked_at + self._missing_for()
+            self._retire_at = last if now <= last else None
             for dag_id in self._sync.retire(now - self._missing_for()):
-                log.info('DAG "%s" is retired: no file has it any more', dag_id)
+                self._log(f'DAG "{dag_id}" is retired: no file has it any more')
 
     def _missing_for(self) -> timedelta:
         return timedelta(seconds=self._settings.scan_seconds * self._settings.missing_scans)

@@ -163,7 +163,7 @@ class Parser:
                 ],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
-                env={name: text for name, text in os.environ.items() if not _SECRET.fullmatch(name)},
+                env=clean_environment(os.environ),
             )
         self._sock = ours
         self._warm = False
@@ -206,6 +206,13 @@ class Parser:
             self._ready.append(_refused(lost[0], "Importing it killed the process that parses DAG files."))
         else:
             self._suspects.extend(lost)
+
+
+def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what DAG files may see of the environment: no secret of the installation."""
+    kept = {name: text for name, text in environment.items() if not _SECRET.fullmatch(name)}
+    # Each thread's arena would count its whole reserve against the limit of memory.
+    return {"MALLOC_ARENA_MAX": "2", **kept}
 
 
 def sha_of(source: bytes) -> str:

@@ -135,7 +135,8 @@ def _finding_of(error: BaseException, path: str) -> Finding:
         )
     name = type(error).__name__
     try:
-        words = str(error)
+        own = isinstance(error, SyntaxError) and error.filename == path
+        words = error.msg if own and isinstance(error, SyntaxError) else str(error)
     except Exception:  # noqa: BLE001 - an exception of the author's that cannot even be shown
         words = "(its text cannot be made)"
     message = f"{name}: {words}" if words else name

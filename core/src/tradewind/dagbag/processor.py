@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import math
 import os
 import select
 import socket
-from pathlib import Path
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
 from tradewind.config import Settings
 from tradewind.dagbag.bag import DagBag
-from tradewind.dagbag.sync import Rules
+from tradewind.dagbag.sync import Log, Rules
 from tradewind.dagbag.watch import FolderWatch
 from tradewind.errors import ConfigError, MetastoreUnavailableError
 from tradewind.ports.clock import Clock
@@ -25,116 +27,125 @@ STOP_SECONDS = 0.25  # between two looks at a stop that has no descriptor
 TROUBLE_SECONDS = 1.0  # before trying again what failed; doubled up to the next
 TROUBLE_SECONDS_MAX = 30.0
 
-log = logging.getLogger("tradewind.dagbag")
 
+def run(
+    store: Metastore,
+    settings: Settings,
+    plugins: Rules,
+    *,
+    stop: Callable[[], bool],
+    clock: Clock,
+    stop_fileno: int | None = None,
+    log: Log | None = None,
+    ready: Callable[[], None] | None = None,
+) -> None:
+    """Keep the metastore up to date with the DAG folder until ``stop`` says so.
 
-class Stop(Protocol):
-    """Tells the loop to end, as :class:`threading.Event` does. A ``fileno()`` that becomes readable makes it prompt."""
-
-    def is_set(self) -> bool:
-        """Say whether to end."""
-        ...
-
-
-def run(store: Metastore, settings: Settings, plugins: Rules, stop: Stop, clock: Clock) -> None:
-    """Keep the metastore up to date with the DAG folder until ``stop`` is set.
+    ``stop_fileno`` becomes readable when it does; without it, that takes a quarter of a second to be seen. ``ready``
+    is called once, after the first look at the folder.
 
     Belongs into a process of its own: it starts the parse server, and holds its own connection. A metastore that
     cannot be reached and a parse server that cannot start are waited for; nothing is lost meanwhile.
     """
+    say = log or logging.getLogger("tradewind.dagbag").info
+    waiting = Waiting(stop, stop_fileno)
     trouble = TROUBLE_SECONDS
-    while not stop.is_set():
-        loop = None
+    while not stop():
         try:
-            loop = Loop(store, settings, plugins, stop, clock)
-            with loop.bag:
-                while not stop.is_set():
-                    loop.round()
+            with contextlib.closing(Loop(store, settings, plugins, clock, waiting, say)) as loop:
+                while not stop():
+                    loop.work()
                     trouble = TROUBLE_SECONDS
+                    if ready is not None:
+                        ready()
+                        ready = None
+                    loop.sleep()
         except (MetastoreUnavailableError, ConfigError) as error:
-            log.warning("The DAG processor waits %g s and begins anew: %s", trouble, error)
-            wait(stop, trouble)
+            say(f"{error} Trying again in {trouble:g} s.")
+            waiting.wait(trouble)
             trouble = min(2 * trouble, TROUBLE_SECONDS_MAX)
-        finally:
-            if loop is not None:
-                loop.watch.close()
-    forget(store)
-
-
-def forget(store: Metastore) -> None:
-    """Say that this processor has stopped; if the metastore is away, its age will tell."""
     try:
         store.forget_component(component_name())
     except MetastoreUnavailableError as error:
-        log.info("The DAG processor could not say goodbye: %s", error)
+        say(f"Could not say goodbye: {error}")  # the age of the last beat tells
 
 
 def component_name() -> str:
     """Return what this processor is called among the components."""
-    return f"{KIND}@{socket.gethostname()}:{os.getpid()}"
+    return f"{KIND}:{socket.gethostname()}:{os.getpid()}"
+
+
+class Waiting:
+    """Sleeps that end when it is time to stop."""
+
+    def __init__(self, stop: Callable[[], bool], stop_fileno: int | None) -> None:
+        self._stop = stop
+        self._descriptors = [] if stop_fileno is None else [stop_fileno]
+        self._step_seconds = STOP_SECONDS if stop_fileno is None else math.inf
+
+    def wait(self, seconds: float, *descriptors: int | None) -> list[int]:
+        """Sleep until a descriptor is readable, it is time to stop, or over; return what is readable."""
+        watched = [*self._descriptors, *(descriptor for descriptor in descriptors if descriptor is not None)]
+        left = seconds
+        while not self._stop():
+            step = min(left, self._step_seconds)
+            readable, _, _ = select.select(watched, [], [], step)
+            left -= step
+            if readable or left <= 0:
+                return readable
+        return []
 
 
 class Loop:
-    """One life of the loop, with one state of the folder."""
+    """One life of the loop, with one picture of the folder."""
 
     def __init__(
-        self, store: Metastore, settings: Settings, plugins: Rules, stop: Stop, clock: Clock
+        self, store: Metastore, settings: Settings, plugins: Rules, clock: Clock, waiting: Waiting, log: Log
     ) -> None:
         self._store = store
-        self._stop = stop
         self._clock = clock
+        self._waiting = waiting
         self._scan_seconds = settings.dags.scan_seconds
-        self.watch = FolderWatch()
-        plugins_folder = Path(settings.plugins_path)
-        self.bag = DagBag(store, settings.dags_path, settings.dags, plugins, plugins_folder=plugins_folder)
-        self._scan_at = clock.monotonic()
+        self._bag = DagBag(
+            store, settings.dags_path, settings.dags, plugins, plugins_folder=settings.plugins_path, log=log
+        )
+        self._watch = FolderWatch()
         self._scanned_seconds = 0.0
-        self._beat_at = clock.monotonic()
+        self._scan_at = self._beat_at = clock.monotonic()
 
-    def round(self) -> None:
-        """Do what is due, then sleep until something is."""
+    def close(self) -> None:
+        """End the parse server; stop watching."""
+        self._bag.parser.close()
+        self._watch.close()
+
+    def work(self) -> None:
+        """Do what is due."""
         if self._clock.monotonic() >= self._scan_at:
             self._scan()
-        self.bag.turn(self._clock.now())
+        self._bag.turn(self._clock.now())
         if self._clock.monotonic() >= self._beat_at:
             self._beat()
-        self._sleep()
+
+    def sleep(self) -> None:
+        """Wait for a result, a change, the next look or the next beat."""
+        until = min(self._scan_at, self._beat_at)
+        hints = self._watch.fileno()
+        seconds = max(0.0, until - self._clock.monotonic())
+        if hints in self._waiting.wait(seconds, self._bag.parser.fileno(), hints):
+            settle = max(SETTLE_SECONDS, self._scanned_seconds / AWAKE_SHARE_MAX)
+            self._waiting.wait(min(settle, self._scan_seconds), self._bag.parser.fileno())
+            self._scan_at = min(self._scan_at, self._clock.monotonic())
 
     def _scan(self) -> None:
         started = self._clock.monotonic()
-        self.watch.drain()
-        self.bag.scan(self._clock.now())
-        self.watch.watch(self.bag.listing.folders or [self.bag.folder])
+        self._watch.drain()
+        self._bag.scan(self._clock.now())
+        self._watch.watch(self._bag.listing.folders or [self._bag.folder])
         ended = self._clock.monotonic()
         self._scanned_seconds = ended - started
         self._scan_at = ended + max(self._scan_seconds, self._scanned_seconds / AWAKE_SHARE_MAX)
 
     def _beat(self) -> None:
-        data: dict[str, Any] = {"folder": self.bag.folder, **self.bag.counts}
+        data: dict[str, Any] = {"folder": self._bag.folder, **self._bag.counts}
         self._store.beat_component(component_name(), KIND, socket.gethostname(), os.getpid(), data)
         self._beat_at = self._clock.monotonic() + BEAT_SECONDS
-
-    def _sleep(self) -> None:
-        until = min(self._scan_at, self._beat_at)
-        seconds = max(0.0, until - self._clock.monotonic())
-        readable = wait(self._stop, seconds, self.bag.parser.fileno(), self.watch.fileno())
-        if self.watch.fileno() in readable:
-            settle = max(SETTLE_SECONDS, self._scanned_seconds / AWAKE_SHARE_MAX)
-            wait(self._stop, min(settle, self._scan_seconds), self.bag.parser.fileno())
-            self._scan_at = min(self._scan_at, self._clock.monotonic())
-
-
-def wait(stop: Stop, seconds: float, *descriptors: int | None) -> list[int]:
-    """Sleep until a descriptor is readable, ``stop`` is set, or time is over; return what is readable."""
-    watched = [descriptor for descriptor in descriptors if descriptor is not None]
-    fileno = getattr(stop, "fileno", None)
-    if fileno is not None:
-        watched.append(fileno())
-    left = seconds
-    while not stop.is_set():
-        step = left if fileno is not None else min(left, STOP_SECONDS)
-        readable, _, _ = select.select(watched, [], [], step)
-        left -= step
-        if readable or left <= 0:
-            return readable
-    return []

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -19,7 +18,7 @@ from tradewind.ports.metastore import Metastore
 FOLDER = "."  # the file name under which errors of the folder itself are shown
 SHOWN_MAX = 20  # errors of a file in its stored message
 
-log = logging.getLogger("tradewind.dagbag")
+Log = Callable[[str], None]
 
 
 class Rules(Protocol):
@@ -46,8 +45,9 @@ class FileChange:
 class Sync:
     """Writes to the metastore and knows what is there, so that an unchanged folder costs no query."""
 
-    def __init__(self, store: Metastore, rules: Rules) -> None:
+    def __init__(self, store: Metastore, rules: Rules, log: Log) -> None:
         self._store = store
+        self._log = log
         self._rules = rules
         self.saved: set[str] = set(store.files())  # files whose text is stored
         self.failing: set[str] = {error[0] for error in store.import_errors()}
@@ -82,7 +82,7 @@ class Sync:
         self._owners = {dag_id: file for dag_id, file in self._owners.items() if file not in gone}
         for file in files:
             self._refused.pop(file, None)
-            log.info("DAG file %s is gone", file)
+            self._log(f"{file} is gone")
         return [*(FileChange(file) for file in files), *self._try_refused(present, now)]
 
     def folder_error(self, message: str | None, now: datetime) -> None:
@@ -95,7 +95,7 @@ class Sync:
         else:
             self._store.save_import_error(FOLDER, message, None, "", now=now)
             self.failing.add(FOLDER)
-            log.warning("%s", message)
+            self._log(message)
         self._folder_message = message
 
     def retire(self, before: datetime) -> list[str]:
@@ -117,7 +117,7 @@ class Sync:
 
     def _save(self, parsed: ParsedFile, present: Collection[str], now: datetime) -> FileChange:
         for warning in parsed.warnings:
-            log.warning("%s%s: %s", parsed.file, f":{warning.line}" if warning.line else "", warning.message)
+            self._log(f"{_place(parsed.file, warning.line)}: {warning.message}")
         if parsed.errors:
             return self._save_error(parsed, parsed.errors, now)
         try:
@@ -171,8 +171,12 @@ class Sync:
         message, line, traceback = combined(errors)
         self._store.save_import_error(parsed.file, message, line, traceback, now=now)
         self.failing.add(parsed.file)
-        log.warning("%s%s: %s", parsed.file, f":{line}" if line else "", message)
+        self._log(f"{_place(parsed.file, line)}: {message}")
         return FileChange(parsed.file, errors=tuple(errors))
+
+
+def _place(file: str, line: int | None) -> str:
+    return file if line is None else f"{file}:{line}"
 
 
 def prepared(dags: Sequence[tuple[DagSpec, str]], rules: Rules) -> list[tuple[DagSpec, str]]:
