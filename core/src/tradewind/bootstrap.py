@@ -25,7 +25,7 @@ from tradewind.config import Settings
 from tradewind.domain.decide import Decision
 from tradewind.domain.records import RunRow, RunType
 from tradewind.errors import ConfigError
-from tradewind.metastore import connect, migrate
+from tradewind.metastore import connect, downgrade, migrate
 from tradewind.metastore.wakeup import wakeup_for
 from tradewind.plugins.registry import Registry, load_registry
 from tradewind.ports.executor import Executor
@@ -37,7 +37,7 @@ from tradewind.scheduler.leadership import Leadership
 from tradewind.scheduler.loop import Scheduler
 from tradewind.scheduler.maintenance import Maintenance
 
-__all__ = ["Parts", "migrate", "prepare_home", "run_dag_processor", "run_scheduler", "stop_pipe"]
+__all__ = ["Parts", "downgrade", "migrate", "prepare_home", "run_dag_processor", "run_scheduler", "stop_pipe"]
 
 Ready = Callable[[], None]
 
