@@ -5,8 +5,8 @@ Theory of operation
 Truth is here. Writers compute a :class:`~tradewind.domain.records.Batch` from rows they read and ask
 :meth:`Metastore.commit` to write it. Each write carries a *guard*: the state and token the row had.
 If any guard fails the whole batch is refused as a value (:class:`LostRace`) and nothing is written; the
-writer reads again and decides again. A run row is guarded by its state and also by its ``clear_number``,
-which may stay or grow by one: what was decided before a person cleared the run loses. So user actions,
+writer reads again and decides again. A run row is guarded by its state and its ``revision``, which grows with
+every write of it; ``Batch.checks`` guards runs that were only looked at. So user actions,
 workers' reports and the scheduler need no locks between them and no order of arrival.
 
 The scheduler passes its :class:`Term`; the commit then also fails (``StaleTermError``) unless that term is

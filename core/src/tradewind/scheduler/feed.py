@@ -72,6 +72,8 @@ class Feed:
         """Replace those DAGs of the world by what the metastore says."""
         for dag_id in sorted(dag_ids):
             dag = self._store.dag_row(dag_id)
+            if dag is not None:
+                self._sources.pop(dag.version_id, None)  # its text may be newer, with the same meaning for us
             if dag is None or dag.retired:
                 world.remove_dag(dag_id)
             else:
