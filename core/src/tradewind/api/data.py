@@ -23,6 +23,7 @@ from tradewind.domain.states import TaskState
 from tradewind.errors import NotFoundError, RuntimeApiError, TradewindError
 from tradewind.ports.metastore import Metastore
 from tradewind.ports.runtime_api import LEASE_SECONDS, XCOM_BYTES_MAX, DataReply, DataRequest
+from tradewind.runtime.task.xcom_rows import select_rows
 
 STATE_BYTES_MAX = 64 * 1024  # of one value of a task's state: it is for marks and positions, not for data
 WRITE_TRIES = 5  # a guarded write that keeps losing against heartbeats and the scheduler gives up
@@ -108,7 +109,7 @@ class DataService:
 
     # ---- XComs --------------------------------------------------------------------------------------------------
 
-    def _xcom_get(self, row: InstanceRow, arguments: dict[str, Any]) -> list[list[Any]]:
+    def _xcom_get(self, row: InstanceRow, arguments: dict[str, Any]) -> Any:
         run_pk = row.run_pk
         if arguments.get("run_id") or arguments.get("dag_id"):
             run_pk = self._other_run(row, arguments).pk
@@ -119,7 +120,7 @@ class DataService:
             arguments.get("key", "return_value"),
             None if index is None else tuple(index),
         )
-        return [[list(map_index), value] for map_index, _key, value, _ref in found]
+        return select_rows([(map_index, value) for map_index, _key, value, _ref in found], arguments)
 
     def _other_run(self, row: InstanceRow, arguments: dict[str, Any]) -> RunRow:
         own = self._own_run(row)

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import msgspec
-
-from tradewind.domain import codec
 from tradewind.domain.records import MapIndex
 from tradewind.errors import RuntimeApiError
+from tradewind.runtime.task.xcom_rows import select_rows
 
 XComKey = tuple[str, MapIndex, str]  # task id, map index, key
 
@@ -78,23 +76,14 @@ class LocalData:
     def _xcom_get(self, arguments: dict[str, Any]) -> Any:
         if arguments.get("run_id") or arguments.get("dag_id"):
             raise RuntimeApiError("a test run has no other runs, so their XComs cannot be read")
-        prefix = tuple(arguments.get("prefix") or ())
         exact = arguments.get("map_index")
-        rows = sorted(
-            (list(index), text)
+        rows = (
+            (index, text)
             for (task_id, index, key), text in self._store.xcoms.items()
-            if task_id == arguments["task_id"]
-            and key == arguments["key"]
-            and index[: len(prefix)] == prefix
+            if (task_id, key) == (arguments["task_id"], arguments["key"])
             and (exact is None or index == tuple(exact))
         )
-        if "item" in arguments and rows:
-            found = _item(rows[0][1], arguments["item"])
-            if found is not None:
-                return found
-        start = arguments.get("offset") or 0
-        stop = None if arguments.get("limit") is None else start + arguments["limit"]
-        return [list(row) for row in rows[start:stop]]
+        return select_rows(rows, arguments)
 
     def _xcom_put(self, arguments: dict[str, Any]) -> None:
         self._store.put(self._task_id, self._index, {arguments["key"]: arguments["value"]})
@@ -135,9 +124,3 @@ class LocalData:
 
     def _rendered_put(self, arguments: dict[str, Any]) -> None:
         self._store.rendered.setdefault((self._task_id, self._index), {}).update(arguments["fields"])
-
-
-def _item(text: str, position: int) -> dict[str, str] | None:
-    """Return one element of a stored list, as text; None for what is no plain list."""
-    value = msgspec.json.decode(text)
-    return {"item": codec.encode(value[position]).decode()} if isinstance(value, list) else None
