@@ -109,6 +109,10 @@ def test_ignore_files_count_from_their_folder(folder: Path) -> None:
         ("x/**/a.py", "x/a.py", True),
         ("x/**/a.py", "x/y/z/a.py", True),
         ("a.b", "aXb", False),
+        ("[!ab].py", "c.py", True),
+        ("[!ab].py", "a.py", False),
+        ("[^a].py", "^.py", True),
+        ("a[.py", "a[.py", True),
     ],
 )
 def test_a_pattern_matches(pattern: str, path: str, matches: bool) -> None:
@@ -127,3 +131,13 @@ def test_a_broken_ignore_file_is_a_problem(folder: Path) -> None:
     (folder / ".tradewindignore").write_bytes(b"\xff\xfe")
     listing = look(str(folder))
     assert (sorted(listing.files), listing.complete) == (["a.py"], False)
+
+
+def test_a_line_that_is_no_pattern_is_a_problem(folder: Path) -> None:
+    make(folder, "a.py", "b.py")
+    (folder / ".tradewindignore").write_text("[z-a].py\nb.py\n")
+    listing = look(str(folder))
+    assert (sorted(listing.files), listing.problems) == (
+        ["a.py"],
+        [f"line 1 of {folder}/.tradewindignore is no pattern: [z-a].py"],
+    )

@@ -59,7 +59,7 @@ HOSTILE: dict[str, tuple[str, int | None, str]] = {
     "fork bomb": (
         "import os\nwhile True:\n    os.fork()",
         None,
-        "It started more than 64 processes while it was imported.",
+        "It started more than 64 processes",
     ),
     "fork bomb whose parents leave": (
         "import os\nwhile True:\n    if os.fork():\n        os._exit(0)",
@@ -105,7 +105,7 @@ HOSTILE: dict[str, tuple[str, int | None, str]] = {
     "an unserialisable default": (
         "DAG('odd', params={'thing': object()})",
         2,
-        'DAG "odd": the default of param "thing" is an object',
+        'DAG "odd": the default of param "thing"',
     ),
     "not UTF-8": ("", None, "UnicodeDecodeError: 'utf-8' codec can't decode byte 0xe9"),
     "a NUL": ("x = '\0'", None, "SyntaxError: source code string cannot contain null bytes"),

@@ -108,7 +108,10 @@ def test_without_hints_it_looks_in_turns(
         running.until(lambda: running.dags() == ["sales", "stock"])
 
 
-def test_a_folder_that_appears_later_is_found(store: Metastore, tmp_path: Path, write: Write) -> None:
+def test_a_folder_that_appears_later_is_found(
+    store: Metastore, folder: Path, tmp_path: Path, write: Write
+) -> None:
+    folder.rmdir()
     with processing(store, tmp_path, scan_seconds=0.1) as running:
         assert [error[0] for error in store.import_errors()] == ["."]
         write("sales.py")

@@ -6,7 +6,6 @@ import os
 import re
 import stat
 from dataclasses import dataclass, field
-from fnmatch import translate
 from pathlib import Path
 from typing import NamedTuple
 
@@ -163,21 +162,46 @@ def _read_patterns(path: str, listing: Listing) -> list[Pattern]:
     except (OSError, UnicodeDecodeError) as error:
         listing.problems.append(f"{path} cannot be read: {error}")
         return []
-    return [parse_pattern(line) for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    patterns = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.strip() and not line.startswith("#"):
+            try:
+                patterns.append(parse_pattern(line))
+            except re.error:
+                listing.problems.append(f"line {number} of {path} is no pattern: {line.strip()}")
+    return patterns
 
 
 def parse_pattern(line: str) -> Pattern:
-    """Return one line of an ignore file: ``*.py``, ``old/``, ``/drafts/*.py``, ``**/tests``, ``!keep.py``."""
+    """Return one line of an ignore file: ``*.py``, ``old/``, ``/drafts/*.py``, ``**/tests``, ``!keep.py``.
+
+    Raises ``re.error`` for one that means nothing.
+    """
     text = line.strip()
     negated = text.startswith("!")
     text = text[1:] if negated else text
     folders_only = text.endswith("/")
     text = text.rstrip("/")
     anywhere = "/" not in text
-    parts = [
-        r"(?:.*/)?" if part == "**" else translate(part)[4:-3] + "/" for part in text.lstrip("/").split("/")
-    ]
+    parts = [r"(?:.*/)?" if part == "**" else _glob(part) + "/" for part in text.lstrip("/").split("/")]
     return Pattern(re.compile("".join(parts).removesuffix("/")), negated, folders_only, anywhere)
+
+
+def _glob(part: str) -> str:
+    """Return the expression for one name: ``*``, ``?`` and ``[…]`` stay within it."""
+    pieces = re.split(r"(\*|\?|\[[^]/]+\])", part)
+    return "".join(_piece(piece) for piece in pieces)
+
+
+def _piece(piece: str) -> str:
+    if piece in {"*", "?"}:
+        return "[^/]*" if piece == "*" else "[^/]"
+    if piece.startswith("[") and piece.endswith("]"):
+        negated = "^" if piece[1] == "!" else ""
+        letters = piece[2:-1] if negated else piece[1:-1]
+        escaped = re.sub(r"[\\^&~|[]", r"\\\g<0>", letters)  # what would mean something else in an expression
+        return f"[{negated}{escaped}]"
+    return re.escape(piece)
 
 
 def _ignored(name: str, rules: tuple[tuple[str, list[Pattern]], ...], *, folder: bool) -> bool:
