@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from tradewind.authoring.group import TaskGroup
     from tradewind.authoring.group_decorator import task_group
     from tradewind.authoring.limits import limit
-    from tradewind.authoring.operator import ActionOperator, Operator, SensorOperator, TransferOperator
+    from tradewind.authoring.operator import ActionOperator, Operator, TransferOperator
     from tradewind.authoring.options import TaskOptions
     from tradewind.authoring.params import Param
     from tradewind.authoring.steps import step
     from tradewind.authoring.xcom import XComRef
     from tradewind.domain.spec import Overlap, TriggerRule, WeightRule
     from tradewind.domain.timetable import Cron
+    from tradewind.sensors.waiting import SensorOperator
 
 __all__ = [
     "DAG",
@@ -66,7 +67,7 @@ _HOMES = {
     "Operator": "tradewind.authoring.operator",
     "Overlap": "tradewind.domain.spec",
     "Param": "tradewind.authoring.params",
-    "SensorOperator": "tradewind.authoring.operator",
+    "SensorOperator": "tradewind.sensors.waiting",
     "TaskGroup": "tradewind.authoring.group",
     "TaskOptions": "tradewind.authoring.options",
     "TransferOperator": "tradewind.authoring.operator",
