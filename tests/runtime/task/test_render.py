@@ -36,7 +36,7 @@ def shown(field: Any, *, dag: dict[str, Any] | None = None, **facts: Any) -> Any
     runner = Attempts(made)
     report = runner.run("t", **facts)
     assert report.kind is OutcomeKind.SUCCESS, report.reason
-    return runner.store.xcoms["t", (), "return_value"]
+    return runner.store.xcoms["t"][()]["return_value"]
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_every_promised_name_is_there() -> None:
         Show(task_id="t", field=[f"{{{{ {name} is defined }}}}" for name in TEMPLATE_NAMES])
     runner = Attempts(dag)
     runner.run("t")
-    assert runner.store.xcoms["t", (), "return_value"] == _json(["True"] * len(TEMPLATE_NAMES))
+    assert runner.store.xcoms["t"][()]["return_value"] == _json(["True"] * len(TEMPLATE_NAMES))
 
 
 def test_strings_are_found_in_any_structure_and_the_original_stays() -> None:

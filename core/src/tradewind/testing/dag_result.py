@@ -21,7 +21,7 @@ class DagTestResult:
     run: RunRow
     rows: tuple[InstanceRow, ...]
     spec: DagSpec
-    texts: Mapping[tuple[str, MapIndex, str], str]
+    pushed: Mapping[str, Mapping[MapIndex, Mapping[str, str]]]
     types: Types
 
     @property
@@ -42,7 +42,7 @@ class DagTestResult:
 
     def xcom(self, task_id: str, key: str = "return_value", map_index: Sequence[int] = ()) -> Any:
         """Return one value that was pushed; ``KeyError`` when it was not."""
-        return decode(self.texts[task_id, tuple(map_index), key], self.types)
+        return decode(self.pushed[task_id][tuple(map_index)][key], self.types)
 
     def states(self) -> dict[str, str]:
         """Return the state of each instance, by ``"task_id"`` or ``"task_id[index]"``."""
@@ -68,13 +68,12 @@ class DagTestResult:
         }
 
     def _returned(self) -> list[tuple[str, str]]:
-        order = {(row.task_id, row.map_index): place for place, row in enumerate(self.rows)}
-        found = [
-            (order.get((task_id, index), len(order)), _name(task_id, index), text)
-            for (task_id, index, key), text in self.texts.items()
-            if key == "return_value"
+        texts = ((row, self.pushed.get(row.task_id, {}).get(row.map_index, {})) for row in self.rows)
+        return [
+            (_name(row.task_id, row.map_index), pushed["return_value"])
+            for row, pushed in texts
+            if "return_value" in pushed
         ]
-        return [(name, text) for _place, name, text in sorted(found)]
 
     def __repr__(self) -> str:
         return f"<DagTestResult {self.run.dag_id} {self.state}>"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -111,7 +112,8 @@ class _Trial:
         self.tasks = {task.task_id: task for task in self.spec.tasks}
         self.run_row: RunRow | None = None
         self.rows: dict[int, InstanceRow] = {}
-        self.waiting: list[Dispatch] = []
+        self.ids: dict[str, set[int]] = {}  # of each task's rows
+        self.waiting: deque[Dispatch] = deque()
         self.store = LocalStore(
             connection=connection_from_environment,
             variable=variable_from_environment,
@@ -157,7 +159,7 @@ class _Trial:
             wake_at = self._decide()
             if self.waiting:
                 stalls = 0
-                self._attempt(self.waiting.pop(0))
+                self._attempt(self.waiting.popleft())
             elif self.ended:
                 return
             else:
@@ -204,7 +206,7 @@ class _Trial:
             self.spec,
             task,
             source=(self.spec.file, ""),
-            lengths=lengths_by_name(one for one in self.rows.values() if one.task_id in wanted),
+            lengths=lengths_by_name(self.rows[one] for name in wanted for one in self.ids.get(name, ())),
             previous_success=None,
         )
 
@@ -212,9 +214,12 @@ class _Trial:
         for write in batch.runs:
             self.run_row = write.row
         for removed, _guard in batch.removed:
-            self.rows.pop(removed, None)
+            gone = self.rows.pop(removed, None)
+            if gone is not None:
+                self.ids[gone.task_id].discard(removed)
         for instance in batch.instances:
             self.rows[instance.row.id] = instance.row
+            self.ids.setdefault(instance.row.task_id, set()).add(instance.row.id)
         for _pk, task_id, index in batch.xcoms_cleared:
             self.store.clear(task_id, index)
         for xcom in batch.xcoms:
@@ -246,7 +251,7 @@ class _Trial:
             run=self.run_row,
             rows=_in_order(self.spec, self.rows.values()),
             spec=self.spec,
-            texts=dict(self.store.xcoms),
+            pushed=self.store.xcoms,
             types=Types(folder=folder),
         )
 

@@ -9,7 +9,7 @@ from tradewind.domain.records import MapIndex
 from tradewind.errors import RuntimeApiError
 from tradewind.runtime.task.xcom_rows import select_rows
 
-XComKey = tuple[str, MapIndex, str]  # task id, map index, key
+Pushed = dict[str, dict[MapIndex, dict[str, str]]]  # task id -> map index -> key -> JSON text
 
 
 class LocalStore:
@@ -27,7 +27,7 @@ class LocalStore:
         trigger: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
         run_state: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
     ) -> None:
-        self.xcoms: dict[XComKey, str] = {}
+        self.xcoms: Pushed = {}
         self.states: dict[tuple[str, MapIndex], dict[str, str]] = {}
         self.rendered: dict[tuple[str, MapIndex], dict[str, str]] = {}
         self.variables: dict[str, str] = {}
@@ -38,12 +38,12 @@ class LocalStore:
 
     def put(self, task_id: str, index: MapIndex, xcoms: Mapping[str, str]) -> None:
         """Store an attempt's XComs as JSON texts."""
-        self.xcoms.update({(task_id, index, key): text for key, text in xcoms.items()})
+        if xcoms:
+            self.xcoms.setdefault(task_id, {}).setdefault(index, {}).update(xcoms)
 
     def clear(self, task_id: str, index: MapIndex) -> None:
         """Forget an instance's XComs: a new try starts."""
-        for key in [key for key in self.xcoms if key[:2] == (task_id, index)]:
-            del self.xcoms[key]
+        self.xcoms.get(task_id, {}).pop(index, None)
 
 
 class LocalData:
@@ -77,12 +77,10 @@ class LocalData:
         if arguments.get("run_id") or arguments.get("dag_id"):
             raise RuntimeApiError("a test run has no other runs, so their XComs cannot be read")
         exact = arguments.get("map_index")
-        rows = (
-            (index, text)
-            for (task_id, index, key), text in self._store.xcoms.items()
-            if (task_id, key) == (arguments["task_id"], arguments["key"])
-            and (exact is None or index == tuple(exact))
-        )
+        pushed = self._store.xcoms.get(arguments["task_id"], {})
+        chosen = pushed if exact is None else {tuple(exact): pushed.get(tuple(exact), {})}
+        key = arguments["key"]
+        rows = [(index, texts[key]) for index, texts in chosen.items() if key in texts]
         return select_rows(rows, arguments)
 
     def _xcom_put(self, arguments: dict[str, Any]) -> None:
