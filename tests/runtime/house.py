@@ -81,7 +81,7 @@ class House:
     def launch(self, task: str, sha: str, *, file: str = "flow.py", **context: Any) -> Launch:
         """Make a launch that will be granted."""
         self._ids += 1
-        common = {
+        common: dict[str, Any] = {
             "instance_id": self._ids,
             "token": 1,
             "dag_id": "flow",

@@ -22,6 +22,9 @@ class StubEngine:
     def load(self, source: DagSource) -> ModuleType:
         return execute_source(source)
 
+    def arrange(self, loaded: ModuleType, clock: Clock) -> None:
+        """Need nothing."""
+
     def run(self, loaded: ModuleType, context: TaskContext, data: Data, clock: Clock) -> OutcomeReport:
         kind, reason, error, xcoms = OutcomeKind.SUCCESS, "", None, {}
         try:

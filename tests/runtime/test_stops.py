@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from tests.runtime.house import House
 from tests.runtime.test_attempts import end
@@ -42,7 +43,7 @@ def done_in_time(context, data):
 """
 
 
-def start(house: House, task: str, notes: Path, pids: int = 1, **context: object) -> tuple[Launch, list[int]]:
+def start(house: House, task: str, notes: Path, pids: int = 1, **context: Any) -> tuple[Launch, list[int]]:
     """Start a task that notes its process ids; return them when they are all there."""
     launch = house.launch(task, house.file(WAIT), params={"notes": str(notes)}, **context)
     house.executor.dispatch([launch])

@@ -348,6 +348,7 @@ class LocalExecutor:
                 else:
                     self._signals.append(Gone(instance_id=key[0], token=key[1], reason=reason))
             self._signals.append(CapacityChanged(detail=reason))
+            self._send_kept()
 
     def _await_end(self) -> None:
         """Wait until all workers are gone; SIGKILL those that take too long."""

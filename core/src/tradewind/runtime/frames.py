@@ -13,6 +13,9 @@ READS_PER_TURN_MAX = 8  # 2 MiB of one peer, then the others' turn
 
 _HEADER = struct.Struct("<I")
 HEADER_BYTES = _HEADER.size
+_incoming = memoryview(
+    bytearray(READ_BYTES)
+)  # every read goes through it: a fresh buffer each time costs more
 
 
 class FrameError(Exception):
@@ -22,6 +25,11 @@ class FrameError(Exception):
 def frame(payload: bytes) -> bytes:
     """Return ``payload`` with its length before it."""
     return _HEADER.pack(len(payload)) + payload
+
+
+def frame_end(data: bytes) -> int:
+    """Return how many bytes the frame at the start of ``data`` has, its length included."""
+    return int(_HEADER.unpack_from(data)[0]) + HEADER_BYTES
 
 
 class FrameReader:
@@ -69,15 +77,15 @@ def read_frames(sock: socket.socket, reader: FrameReader) -> tuple[list[bytes], 
     frames: list[bytes] = []
     for _ in range(READS_PER_TURN_MAX):
         try:
-            data = sock.recv(READ_BYTES)
+            size = sock.recv_into(_incoming)
         except (BlockingIOError, InterruptedError):
             return frames, False
         except OSError:
             return frames, True
-        if not data:
+        if not size:
             return frames, True
-        frames.extend(reader.feed(data))
-        if len(data) < READ_BYTES:
+        frames.extend(reader.feed(bytes(_incoming[:size])))
+        if size < READ_BYTES:
             return frames, False
     return frames, False
 

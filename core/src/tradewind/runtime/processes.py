@@ -23,8 +23,12 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _STOP_ROUNDS_MAX = 20  # a fork bomb is stopped in a few; never loop for ever
 
-_libc = ctypes.CDLL(None, use_errno=True)
+
+# PyDLL keeps the interpreter's lock: there is nothing to wait for, and letting go costs a fork memory pages.
+_libc = ctypes.PyDLL(None)
 _prctl = _libc.prctl
+_prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
+_mark = ctypes.c_char_p()
 
 
 def die_with_parent(parent: int) -> None:

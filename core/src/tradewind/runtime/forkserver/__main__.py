@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import gc
-import importlib
-import os
-import resource
-import socket
-import sys
+from tradewind.runtime.forkserver import hooks
 
-import setproctitle
+hooks.keep_aside()  # before any import below registers some
 
-from tradewind.runtime import processes
-from tradewind.runtime.clock import SystemClock
-from tradewind.runtime.forkserver.engine import Engine, default_engine
-from tradewind.runtime.forkserver.messages import Ready, encode
-from tradewind.runtime.forkserver.server import ForkServer
+import importlib  # noqa: E402
+import os  # noqa: E402
+import resource  # noqa: E402
+import signal  # noqa: E402
+import socket  # noqa: E402
+import sys  # noqa: E402
+
+import setproctitle  # noqa: E402
+
+from tradewind.runtime import processes  # noqa: E402
+from tradewind.runtime.clock import SystemClock  # noqa: E402
+from tradewind.runtime.forkserver import ending  # noqa: E402
+from tradewind.runtime.forkserver.engine import Engine, default_engine  # noqa: E402
+from tradewind.runtime.forkserver.messages import Ready, encode  # noqa: E402
+from tradewind.runtime.forkserver.server import ForkServer, freeze  # noqa: E402
 
 
 def main(arguments: list[str]) -> None:
@@ -28,12 +33,13 @@ def main(arguments: list[str]) -> None:
     sock.set_inheritable(False)
     engine: Engine = importlib.import_module(arguments[2]).engine() if arguments[2:] else default_engine()
     engine.prepare()
+    ending.note_base()
     setproctitle.setproctitle("tradewind fork server")
     processes.become_subreaper()
+    # A broadcast is for the supervisor, it drains. Attempts unblock these.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    gc.collect()
-    gc.freeze()
-    gc.disable()
+    freeze()
     sock.send(encode(Ready(threads=False)))
     ForkServer(sock, engine, SystemClock()).run()
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]
 import _thread
-import atexit
 import gc
 import os
 import resource
 import signal
-import socket
-import sys
 import traceback
 from typing import Any, NoReturn
 
@@ -19,6 +17,7 @@ from tradewind.errors import RuntimeApiError
 from tradewind.ports.clock import Clock
 from tradewind.ports.runtime_api import OutcomeKind, OutcomeReport, TaskContext
 from tradewind.runtime import processes
+from tradewind.runtime.forkserver import ending, hooks
 from tradewind.runtime.forkserver.engine import Engine
 from tradewind.runtime.forkserver.load import describe_error
 from tradewind.runtime.forkserver.messages import (
@@ -31,26 +30,43 @@ from tradewind.runtime.forkserver.messages import (
     decode_to_attempt,
     encode,
 )
-from tradewind.runtime.frames import READ_BYTES, FrameReader, frame
+from tradewind.runtime.frames import HEADER_BYTES, frame, frame_end
 
+SIGCHLD, SIG_DFL, SIG_UNBLOCK = int(signal.SIGCHLD), int(signal.SIG_DFL), int(signal.SIG_UNBLOCK)
+BLOCKED_SIGNALS = tuple(map(int, (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)))  # in all fork servers
+READ_BYTES = 16 * 1024  # the context of an attempt fits
+ANSWER_READ_BYTES = 1024 * 1024
 OOM_SCORE = 200  # the kernel shall take an attempt before the supervisor or a database
 
 
 class SupervisorLink:
     """The attempt's end of its control socket: one question at a time, from any thread."""
 
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-        self._reader = FrameReader()
+    def __init__(self) -> None:
         self._lock = _thread.allocate_lock()
+
+    def open(self, control: int) -> None:
+        """Be this process' end of the descriptor ``control``."""
+        self._control = control
         self._pid = os.getpid()
 
     def receive(self) -> Go | Answer | None:
         """Wait for the supervisor; None when it hung up."""
-        while data := self._sock.recv(READ_BYTES):
-            for payload in self._reader.feed(data):
-                return decode_to_attempt(payload)
-        return None
+        # Plain reads of the descriptor: a socket object costs a fork twenty pages more.
+        data = os.read(self._control, READ_BYTES)
+        if not data:
+            return None
+        end = frame_end(data)
+        if len(data) < end:
+            parts, size = [data], len(data)
+            while size < end:
+                part = os.read(self._control, min(end - size, ANSWER_READ_BYTES))
+                if not part:
+                    return None
+                parts.append(part)
+                size += len(part)
+            data = b"".join(parts)
+        return decode_to_attempt(memoryview(data)[HEADER_BYTES:])
 
     def ask(self, verb: str, **arguments: Any) -> Any:
         """Ask the runtime API and wait for its answer.
@@ -64,7 +80,7 @@ class SupervisorLink:
                 " Ask before you start a process, and hand it the value."
             )
         with self._lock:
-            self._sock.sendall(frame(encode(Ask(verb, arguments))))
+            self._send(Ask(verb, arguments))
             answer = self.receive()
         if not isinstance(answer, Answer):
             raise RuntimeApiError("The supervisor hung up: this attempt is no longer valid.")
@@ -72,14 +88,26 @@ class SupervisorLink:
             raise RuntimeApiError(answer.reply.error)
         return answer.reply.value
 
-    def finish(self, report: OutcomeReport) -> None:
+    def finish(self, outcome: Outcome) -> None:
         """Say how it ended."""
         with self._lock:
-            self._sock.sendall(frame(encode(Outcome(report))))
+            self._send(outcome)
+
+    def _send(self, message: Ask | Outcome) -> None:
+        data = frame(encode(message))
+        sent = os.write(self._control, data)
+        while sent < len(data):
+            sent += os.write(self._control, memoryview(data)[sent:])
 
 
 def run_forked(
-    spawn: Spawn, fds: tuple[int, int], parent: int, engine: Engine, loaded: Any, clock: Clock
+    spawn: Spawn,
+    fds: tuple[int, int],
+    parent: int,
+    link: SupervisorLink,
+    engine: Engine,
+    loaded: Any,
+    clock: Clock,
 ) -> NoReturn:
     """Be the attempt ``spawn`` in a process that has just been forked; never returns.
 
@@ -87,7 +115,8 @@ def run_forked(
     """
     code = 1
     try:
-        link = _set_up(spawn, fds, parent)
+        _set_up(spawn, fds, parent)
+        link.open(fds[0])
         message = link.receive()
         if isinstance(message, Go):  # else the claim was refused: nothing of the user runs
             _run(message.context, spawn.source, link, engine, loaded, clock)
@@ -98,21 +127,21 @@ def run_forked(
         os._exit(code)
 
 
-def _set_up(spawn: Spawn, fds: tuple[int, int], parent: int) -> SupervisorLink:
+def _set_up(spawn: Spawn, fds: tuple[int, int], parent: int) -> None:
     os.setsid()
     processes.become_subreaper()
     processes.die_with_parent(parent)
-    control, output = fds
+    output = fds[1]
     os.dup2(output, 1)
     os.dup2(output, 2)
     os.close(output)
-    signal.set_wakeup_fd(-1)
-    for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
-        signal.signal(signum, signal.SIG_DFL)
+    hooks.be_ordinary()
+    # The C functions: the wrappers of the signal module make enums of everything, page by page.
+    _signal.signal(SIGCHLD, SIG_DFL)
+    _signal.pthread_sigmask(SIG_UNBLOCK, BLOCKED_SIGNALS)
     os.environ[processes.ATTEMPT_VARIABLE] = f"{spawn.key[0]}:{spawn.key[1]}"
     setproctitle.setproctitle(spawn.title)
     gc.enable()
-    return SupervisorLink(socket.socket(fileno=control))
 
 
 def _run(
@@ -123,10 +152,12 @@ def _run(
     loaded: Any,
     clock: Clock,
 ) -> None:
-    started_at = clock.now()
     try:
         if source is not None:
             loaded = engine.load(source)
+            ending.note_loaded()
+            engine.arrange(loaded, clock)
+            ending.note_arranged()
         report = engine.run(loaded, context, link, clock)
     except BaseException as error:  # noqa: BLE001 - whatever user code raises is an outcome
         report = OutcomeReport(
@@ -136,31 +167,6 @@ def _run(
             reason=f"{type(error).__qualname__}: {error}",
             error=describe_error(error, source.folder if source else ""),
         )
-    _end_like_an_interpreter()
-    link.finish(_complete(report, started_at, clock))
-
-
-def _end_like_an_interpreter() -> None:
-    """Do what the end of a program does: wait for threads, run exit handlers, flush."""
-    threading = sys.modules.get("threading")
-    if threading is not None and threading.active_count() > 1:
-        threading._shutdown()  # noqa: SLF001 - what the interpreter's own end calls
-    atexit._run_exitfuncs()  # noqa: SLF001 - the same
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (OSError, ValueError, AttributeError):
-            continue  # a task may close or replace them
-
-
-def _complete(report: OutcomeReport, started_at: Any, clock: Clock) -> OutcomeReport:
-    import msgspec
-
-    usage = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return msgspec.structs.replace(
-        report,
-        started_at=report.started_at or started_at,
-        ended_at=report.ended_at or clock.now(),
-        pid=os.getpid(),
-        memory_max_bytes=usage * 1024,
-    )
+    ending.end_like_an_interpreter()
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    link.finish(Outcome(report, os.getpid(), usage.ru_maxrss * 1024))

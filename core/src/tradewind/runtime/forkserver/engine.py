@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -32,6 +33,10 @@ class Engine(Protocol):
         """Import a DAG file; raises whatever it raises."""
         ...
 
+    def arrange(self, loaded: Any, clock: Clock) -> None:
+        """Do once, before attempts are forked, what each would do the same."""
+        ...
+
     def run(self, loaded: Any, context: TaskContext, data: Data, clock: Clock) -> OutcomeReport:
         """Run one attempt in this process; ordinary failures are outcomes."""
         ...
@@ -41,20 +46,25 @@ class TaskEngine:
     """The real one."""
 
     def prepare(self) -> None:
-        import tradewind.authoring
+        import tradewind.authoring.decorators
+        import tradewind.authoring.registry
         import tradewind.runtime.task.execute
         import tradewind.runtime.task.logs  # noqa: F401
 
     def load(self, source: DagSource) -> Mapping[str, Any]:
         from tradewind.authoring.registry import collecting
 
-        with collecting() as dags:
+        with collecting(f"{source.folder}/{source.file}") as dags:
             execute_source(source)
         return {dag.dag_id: dag for dag in dags}
 
-    def run(self, loaded: Mapping[str, Any], context: TaskContext, data: Data, clock: Clock) -> OutcomeReport:
-        from tradewind.runtime.task.execute import run_attempt
+    def arrange(self, loaded: Mapping[str, Any], clock: Clock) -> None:
         from tradewind.runtime.task.logs import install
+
+        self._records = install(STDOUT, clock=clock)
+
+    def run(self, loaded: Mapping[str, Any], context: TaskContext, data: Data, clock: Clock) -> OutcomeReport:
+        from tradewind.runtime.task.execute import Termination, run_attempt
 
         dag = loaded.get(context.dag_id)
         if dag is None:
@@ -66,11 +76,12 @@ class TaskEngine:
                 reason=f"{context.file} makes no DAG {context.dag_id!r} here; it makes: {known}."
                 " A DAG file must make the same DAGs wherever it is imported.",
             )
-        records = install(STDOUT, clock=clock)
+        termination = Termination()
+        signal.signal(signal.SIGTERM, termination)
         try:
-            return run_attempt(dag, context, data, clock=clock)
+            return run_attempt(dag, context, data, clock=clock, termination=termination)
         finally:
-            records.close()
+            self._records.close()
 
 
 def default_engine() -> Engine:

@@ -84,13 +84,6 @@ class Broken(_Message, frozen=True, tag=12):
     error: dict[str, Any]
 
 
-class Forked(_Message, frozen=True, tag=13):
-    """An attempt's process exists."""
-
-    key: AttemptKey
-    pid: int
-
-
 class Exited(_Message, frozen=True, tag=14):
     """An attempt's process and everything it left behind are gone.
 
@@ -143,10 +136,12 @@ class Outcome(_Message, frozen=True, tag=32):
     """From an attempt: how it ended; the last thing it says."""
 
     report: OutcomeReport
+    pid: int
+    memory_max_bytes: int
 
 
 ToServer = Serve | Spawn | Signal | KillTree | Trust | KillServer
-FromServer = Ready | Broken | Forked | Exited | SpawnFailed | ServerExited
+FromServer = Ready | Broken | Exited | SpawnFailed | ServerExited
 ToAttempt = Go | Answer
 FromAttempt = Ask | Outcome
 

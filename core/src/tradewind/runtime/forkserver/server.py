@@ -16,14 +16,14 @@ import setproctitle
 
 from tradewind.ports.clock import Clock
 from tradewind.runtime import processes
-from tradewind.runtime.forkserver.attempt import OOM_SCORE, run_forked
+from tradewind.runtime.forkserver import ending
+from tradewind.runtime.forkserver.attempt import OOM_SCORE, SupervisorLink, run_forked
 from tradewind.runtime.forkserver.engine import Engine
 from tradewind.runtime.forkserver.load import describe_error
 from tradewind.runtime.forkserver.messages import (
     Broken,
     DagSource,
     Exited,
-    Forked,
     FromServer,
     KillServer,
     KillTree,
@@ -40,6 +40,7 @@ from tradewind.runtime.forkserver.messages import (
 )
 
 ORDERS_PER_TURN_MAX = 16  # then the dead are reaped, so that their outcomes need not wait
+CHILDREN_BYTES = 64 * 1024  # what one look at the list of children reads; the next look sees the rest
 TIDY_SECONDS = 5.0  # how long processes that were killed may take to go
 TIDY_STEP_SECONDS = 0.005
 
@@ -53,6 +54,7 @@ class ForkServer:
         self._clock = clock
         self._loaded = loaded
         self._pid = os.getpid()
+        self._link = SupervisorLink()  # made once, used in the forks
         self._attempts: dict[int, Spawn] = {}
         self._pid_of: dict[tuple[int, int], int] = {}
         self._servers: dict[int, int] = {}  # pid -> number, in the base server
@@ -60,6 +62,8 @@ class ForkServer:
         self._tidy_until = 0.0
         self._leftovers = 0
         self._trust_until: float | None = None
+        # One thread: this file lists all children. Read again and again, so it stays open.
+        self._children = os.open(f"/proc/self/task/{self._pid}/children", os.O_RDONLY | os.O_CLOEXEC)
         self._wake, wake_end = socket.socketpair()
         self._wake.setblocking(False)
         wake_end.setblocking(False)
@@ -69,8 +73,6 @@ class ForkServer:
         """Serve until the supervisor hangs up; nothing below is alive when this returns."""
         signal.signal(signal.SIGCHLD, lambda _signum, _frame: None)
         signal.set_wakeup_fd(self._wake_end.fileno(), warn_on_full_buffer=False)
-        for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(signum, signal.SIG_IGN)  # a broadcast is for the supervisor: it drains
         poller = select.poll()
         poller.register(self._sock, select.POLLIN)
         poller.register(self._wake, select.POLLIN)
@@ -142,13 +144,12 @@ class ForkServer:
             self._leave()
             if spawn.source is not None:
                 raise_oom_score()
-            run_forked(spawn, fds, self._pid, self._engine, self._loaded, self._clock)
+            run_forked(spawn, fds, self._pid, self._link, self._engine, self._loaded, self._clock)
         for fd in fds:
             os.close(fd)
         if pid > 0:
             self._attempts[pid] = spawn
             self._pid_of[spawn.key] = pid
-            self._say(Forked(spawn.key, pid))
 
     def _serve(self, serve: Serve, fd: int) -> None:
         try:
@@ -176,6 +177,7 @@ class ForkServer:
         self._wake.close()
         signal.set_wakeup_fd(-1)
         self._wake_end.close()
+        os.close(self._children)
 
     def _reap(self) -> None:
         while True:
@@ -211,8 +213,8 @@ class ForkServer:
 
     def _sweep(self) -> int:
         """Kill children nobody here knows: what dead attempts left behind. Return how many there were."""
-        known = self._attempts.keys() | self._servers.keys()
-        strangers = [pid for pid in processes.children_of(self._pid) if pid not in known]
+        children = map(int, os.pread(self._children, CHILDREN_BYTES, 0).split())
+        strangers = [pid for pid in children if pid not in self._attempts and pid not in self._servers]
         for pid in strangers:
             processes.kill_tree(pid)
         return len(strangers)
@@ -243,8 +245,6 @@ class ForkServer:
 def serve_version(sock: socket.socket, source: DagSource, engine: Engine, clock: Clock) -> None:
     """Be a version server: import the file, say how that went, fork attempts of it."""
     setproctitle.setproctitle(f"tradewind dag server {source.file} {source.sha[:8]}")
-    for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(signum, signal.SIG_IGN)
     raise_oom_score()
     try:
         loaded = engine.load(source)
@@ -255,10 +255,18 @@ def serve_version(sock: socket.socket, source: DagSource, engine: Engine, clock:
     sock.send(encode(Ready(threads)))
     if threads:
         return
+    ending.note_loaded()
+    engine.arrange(loaded, clock)
+    ending.note_arranged()
+    freeze()
+    ForkServer(sock, engine, clock, loaded).run()
+
+
+def freeze() -> None:
+    """Put all objects out of the collector's sight: looking at them would copy their pages into every fork."""
     gc.collect()
     gc.freeze()
     gc.disable()
-    ForkServer(sock, engine, clock, loaded).run()
 
 
 def raise_oom_score() -> None:

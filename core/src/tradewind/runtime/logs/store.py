@@ -54,7 +54,7 @@ class FileLogStore:
 
     def keys(self, prefix: str) -> Iterator[str]:
         start, _, _ = prefix.rpartition("/")
-        found = []
+        found: list[str] = []
         for folder, _, files in os.walk(self.path(start) if start else self._folder):
             place = os.path.relpath(folder, self._folder)
             found.extend(f"{place}/{name}" for name in files if name.endswith(".jsonl"))

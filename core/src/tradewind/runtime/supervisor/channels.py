@@ -8,7 +8,6 @@ from typing import Protocol
 import msgspec
 
 from tradewind.ports.clock import Clock
-from tradewind.ports.runtime_api import OutcomeReport
 from tradewind.runtime.forkserver.messages import Ask, Outcome, ToAttempt, decode_from_attempt, encode
 from tradewind.runtime.frames import FrameError, frame, read_frames
 from tradewind.runtime.logs.keys import log_key
@@ -26,7 +25,7 @@ class ChannelEvents(Protocol):
 
     def asked(self, attempt: Attempt, question: Ask) -> None: ...
 
-    def spoke_last(self, attempt: Attempt, report: OutcomeReport) -> None: ...
+    def spoke_last(self, attempt: Attempt, outcome: Outcome) -> None: ...
 
     def spoke_nonsense(self, attempt: Attempt, what: str) -> None: ...
 
@@ -129,7 +128,7 @@ class AttemptChannels:
             self._read_output(attempt, None)
             if attempt.log is not None:
                 attempt.log.flush()
-            self._events.spoke_last(attempt, message.report)
+            self._events.spoke_last(attempt, message)
 
     def _output_ready(self, attempt: Attempt) -> None:
         if self._read_output(attempt, OUTPUT_READS_PER_TURN_MAX):

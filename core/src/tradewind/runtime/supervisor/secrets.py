@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
 from typing import Any
+
+import msgspec
 
 _SENSITIVE = re.compile(
     r"pass(word|wd|phrase)?|pwd|secret|token|credential|private|api_?key|access_?key|account_?key|\bkey\b|sas|auth",
@@ -30,6 +33,9 @@ def secrets_in(verb: str, arguments: dict[str, Any], value: Any) -> list[str]:
 
 
 def _sensitive(value: Any, *, hidden: bool) -> Iterator[str]:
+    if isinstance(value, str) and value.lstrip().startswith(("{", "[")):
+        with contextlib.suppress(msgspec.DecodeError):
+            value = msgspec.json.decode(value)  # extras may come as JSON text
     if isinstance(value, dict):
         for key, inner in value.items():
             if key not in _PLAIN_KEYS:

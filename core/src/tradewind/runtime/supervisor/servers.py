@@ -16,7 +16,6 @@ from tradewind.runtime.forkserver.messages import (
     Broken,
     DagSource,
     Exited,
-    Forked,
     FromServer,
     KillServer,
     KillTree,
@@ -53,8 +52,6 @@ class AttemptEvents(Protocol):
     """Who is told what became of attempts that were given to the pool."""
 
     def opened(self, attempt: Attempt) -> None: ...
-
-    def forked(self, attempt: Attempt, pid: int) -> None: ...
 
     def exited(self, attempt: Attempt, message: Exited) -> None: ...
 
@@ -266,9 +263,6 @@ class ServerPool:
 
     def _take(self, server: VersionServer, message: FromServer) -> None:
         match message:
-            case Forked():
-                if (attempt := server.attempts.get(message.key)) is not None:
-                    self._events.forked(attempt, message.pid)
             case Exited():
                 if (attempt := self._done(server, message.key)) is not None:
                     self._events.exited(attempt, message)

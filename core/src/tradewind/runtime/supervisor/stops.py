@@ -58,11 +58,6 @@ class Stops:
         self._channels.note(attempt, "The attempt is no longer valid; it is ended.", "WARNING")
         self.kill(attempt)
 
-    def forked(self, attempt: Attempt) -> None:
-        """Catch up on a stop that came before there was a process."""
-        if attempt.stop is not None and attempt.phase is Phase.RUNNING:
-            self._pool.signal(attempt, signal.SIGTERM if attempt.stop.kind is not None else signal.SIGKILL)
-
     def kill(self, attempt: Attempt) -> None:
         """SIGKILL the attempt and all it started."""
         self._pool.kill_tree(attempt)

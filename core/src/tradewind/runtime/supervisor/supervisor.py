@@ -19,7 +19,7 @@ from tradewind.ports.runtime_api import (
     OutcomeReport,
     ReportReply,
 )
-from tradewind.runtime.forkserver.messages import Answer, Ask, Exited, Go
+from tradewind.runtime.forkserver.messages import Answer, Ask, Exited, Go, Outcome
 from tradewind.runtime.oom import OomWatch
 from tradewind.runtime.spool import Spool
 from tradewind.runtime.supervisor.attempts import Attempt, Phase, describe_death
@@ -202,13 +202,9 @@ class Supervisor:
         if attempt.phase is Phase.RUNNING:
             self._go(attempt)
 
-    def forked(self, attempt: Attempt, pid: int) -> None:
-        """Remember its process; a stop that came before it gets its signal now."""
-        attempt.pid = pid
-        self.stops.forked(attempt)
-
     def exited(self, attempt: Attempt, message: Exited) -> None:
         """All of the attempt's processes are gone."""
+        attempt.pid = message.pid
         self.channels.drain(attempt)
         if message.leftovers:
             self._note_leftovers(attempt, message)
@@ -291,14 +287,23 @@ class Supervisor:
 
         self.link.ask(request, answered)
 
-    def spoke_last(self, attempt: Attempt, report: OutcomeReport) -> None:
+    def spoke_last(self, attempt: Attempt, outcome: Outcome) -> None:
         """Take the outcome; whose it is, is known here better than there."""
         if attempt.phase is not Phase.RUNNING:
             return
-        instance, token = attempt.key
-        if (report.instance_id, report.token) != attempt.key:
-            report = msgspec.structs.replace(report, instance_id=instance, token=token)
-        self.finish(attempt, report)
+        report = outcome.report
+        self.finish(
+            attempt,
+            msgspec.structs.replace(
+                report,
+                instance_id=attempt.key[0],
+                token=attempt.key[1],
+                started_at=report.started_at or attempt.started_at,
+                ended_at=report.ended_at or self._clock.now(),
+                pid=outcome.pid,
+                memory_max_bytes=outcome.memory_max_bytes,
+            ),
+        )
 
     def spoke_nonsense(self, attempt: Attempt, what: str) -> None:
         """Something else than the runtime wrote to the control channel."""
