@@ -218,7 +218,7 @@ class DagBag:
                     self._try_failed_again()
                 if known.misses >= self._settings.missing_scans:
                     gone.append(file)
-        stored = [file for file in gone if file in self._sync.known_files()]
+        stored = sorted(self._sync.known_files().intersection(gone)) if gone else []
         changes = self._sync.remove(stored, listing.files, now) if stored else []
         if stored:
             self._plan_retiring(now)
@@ -257,8 +257,7 @@ class DagBag:
 
     def _emptied(self, listing: Listing, now: datetime) -> bool:
         """Say whether a folder that should have files is wholly empty, and not yet for long."""
-        known = [file for file in self._known if file in self._sync.known_files()]
-        if listing.entries or not known:
+        if listing.entries or not self._known.keys() & self._sync.known_files():
             self._empty_since = None
             return False
         if self._empty_since is None:

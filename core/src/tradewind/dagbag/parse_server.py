@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib
+import linecache
 import os
 import selectors
 import signal
@@ -302,6 +303,24 @@ def warm_up() -> None:
                 getattr(module, name)
     for name in ("croniter", "datetime", "json", "pathlib"):
         importlib.import_module(name)
+    sample = parse_child.parse("/nowhere", "sample.py", SAMPLE)
+    assert not sample.errors, sample.errors
+    for name in [name for name in sys.modules if name.startswith("tradewind_dag_")]:
+        del sys.modules[name]
+    sys.path.remove("/nowhere")
+    linecache.clearcache()
+
+
+SAMPLE = b"""
+from datetime import datetime
+from tradewind import DAG, task
+with DAG("sample", schedule="0 6 * * *", start_date=datetime(2026, 1, 1)):
+    @task(retries=1)
+    def load(x: int) -> int:
+        return x
+    load(load(1)) >> load.expand(x=[1, 2])
+"""
+"""Parsed once before the first fork: what that computes for good need not be computed in each child."""
 
 
 def main(descriptor: int, parent: int) -> None:

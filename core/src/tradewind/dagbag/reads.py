@@ -20,6 +20,9 @@ class Reads:
     def __init__(self, folder: str) -> None:
         self._prefix = folder.rstrip("/") + "/"
         self._seen: set[str] = set()
+        self._modules = len(
+            sys.modules
+        )  # those before are not the file's; looking at each would cost a millisecond
 
     def start(self) -> None:
         """Begin; Python offers no way to stop."""
@@ -44,7 +47,9 @@ class Reads:
 
     def found(self, file: str) -> list[str]:
         """Return what was read below the folder but ``file`` itself, relative to the folder, sorted."""
-        modules = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
+        modules = [
+            getattr(module, "__file__", None) for module in list(sys.modules.values())[self._modules :]
+        ]
         paths = {*self._seen, *(path for path in modules if isinstance(path, str))}
         below = {os.path.normpath(path) for path in paths if path.startswith(self._prefix)}
         names = {path.removeprefix(self._prefix) for path in below if path.startswith(self._prefix)}
