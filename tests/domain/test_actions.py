@@ -127,7 +127,13 @@ def test_clear_writes_afresh_archives_and_reopens() -> None:
     snapshot = snapshot_of(RunState.FAILED, [("a", (), S), ("b", (), F), ("c", (), U)], retries_used={"": 1})
     plan = clear(snapshot, CHAIN, Selection(("b",)), now=NOW, actor="cli:anna", why="fixed")
     run = msgspec.structs.replace(
-        snapshot.run, state=RunState.QUEUED, clear_number=1, ended_at=None, queued_at=NOW, retries_used={}
+        snapshot.run,
+        state=RunState.QUEUED,
+        clear_number=1,
+        started_at=None,
+        ended_at=None,
+        queued_at=NOW,
+        retries_used={},
     )
     b, c = snapshot.instances[1:]
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.domain.kernel import T0, Kernel, by_task, dag, over, seconds, task
+from tradewind.domain.actions import Selection, clear
 from tradewind.domain.leases import LOSSES_MAX, Loss, ReportVerdict
 from tradewind.domain.outcome import OutcomeKind
 from tradewind.domain.spec import DagSpec, GroupSpec, RetrySpec, TriggerRule
@@ -774,3 +775,25 @@ def test_wait_for_downstream_waits_for_the_next_tasks_too() -> None:
     assert kernel.states(second)["a"] == "none"
     kernel.work()
     assert kernel.states(second)["a"] == "queued"
+
+
+def test_a_run_is_not_kept_from_starting_by_one_that_waits_for_it() -> None:
+    kernel = Kernel(dag(task("a", depends_on_past=True), max_active_runs=1))
+    late = kernel.trigger(at=T0 - seconds(10), priority=5)
+    early = kernel.trigger(at=T0 - seconds(20))
+    kernel.drain()
+    assert (kernel.run_state(early), kernel.run_state(late)) == ("success", "success")
+    assert kernel.store.attempts[0].instance_id >> 20 == early
+
+
+def test_a_run_that_is_queued_again_gets_its_whole_time() -> None:
+    kernel = Kernel(dag(task("a"), run_timeout_seconds=60))
+    pk = kernel.trigger()
+    kernel.drain(by_task({"a": FAIL}))
+    kernel.now += seconds(3600)
+    graph = kernel.store.graphs[1]
+    plan = clear(kernel.store.snapshot(pk), graph, Selection(("a",)), now=kernel.now, actor="cli:anna")
+    kernel.store.apply(plan.batch)
+    kernel.world.sync_run(kernel.store.snapshot(pk))
+    kernel.drain()
+    assert kernel.run_state(pk) == "success"

@@ -108,6 +108,7 @@ class Draft:
                 RunEvent.REOPEN,
                 clear_number=self.run.clear_number + 1,
                 queued_at=self.act.now,
+                started_at=None,  # its time limit counts from its next start
                 ended_at=None,
                 reason="",
             )

@@ -214,7 +214,7 @@ def _admit(world: World, now: datetime) -> list[Dispatch]:
         instance.executor = None
         instance.token += 1
         instance.queued_at = now
-        instance.started_at = instance.ended_at = None
+        instance.started_at = instance.ended_at = instance.worker = instance.claimant = None
         world.move(instance, TaskEvent.ADMIT)
         instance.executor = instance.holds.executor.name
         world.admission.count_start(instance)

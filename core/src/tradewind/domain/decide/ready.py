@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tradewind.domain.decide.expand import expand_task
 from tradewind.domain.rules import Verdict
 from tradewind.domain.spec import TriggerRule
-from tradewind.domain.states import TaskEvent, TaskState
+from tradewind.domain.states import RunState, TaskEvent, TaskState
 from tradewind.domain.world.past import past_problem
 from tradewind.domain.world.tally import RULE_TABLES, SETUP_TABLE, judge_teardown
 
@@ -104,7 +104,14 @@ def _past_allows(world: World, run: Run, task: GraphTask) -> bool:
     if run.past is None:
         world.need_previous[run.pk] = run
         return False
-    return past_problem(run, task) is None
+    if past_problem(run, task) is None:
+        return True
+    before = run.past.run
+    if before is not None and before.row.state is RunState.QUEUED and not before.urgent:
+        # It is waited for by a run that may hold the place among max_active_runs that it would need.
+        before.urgent = before.dag.has_urgent = True
+        world.starting[before.dag.dag_id] = before.dag
+    return False
 
 
 def make_ready(world: World, instance: Instance) -> None:

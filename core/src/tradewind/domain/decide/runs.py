@@ -18,6 +18,7 @@ from tradewind.domain.states import (
     TaskState,
 )
 from tradewind.domain.world.build import complete_nodes, start_nodes
+from tradewind.domain.world.live import queue_entry
 
 if TYPE_CHECKING:
     from tradewind.domain.world import World
@@ -33,18 +34,24 @@ def start_runs(world: World, dag: Dag, now: datetime) -> None:
     """Start queued runs of a DAG while ``max_active_runs`` has room: highest priority first, then as due."""
     if dag.row.held:
         return
+    for run in list(dag.runs.values()) if dag.has_urgent else ():
+        if run.urgent and run.row.state is RunState.QUEUED and run.row.run_after <= now:
+            start_run(world, run, now)
     later: list[tuple[int, datetime, int]] = []
     limit = dag.graph.spec.max_active_runs
     while dag.queued and dag.running < limit:
         entry = heappop(dag.queued)
-        run = dag.runs.get(entry[2])
-        if run is None or run.row.state is not RunState.QUEUED:
+        waiting = dag.runs.get(entry[2])
+        if waiting is None or waiting.row.state is not RunState.QUEUED or entry != queue_entry(waiting):
             continue
-        if run.row.run_after > now:
+        if waiting.row.run_after <= now:
+            start_run(world, waiting, now)
+        elif waiting.woken_at != waiting.row.run_after:
+            waiting.woken_at = waiting.row.run_after
+            world.wakes.add(waiting.row.run_after, "run", waiting)
             later.append(entry)
-            world.wakes.add(run.row.run_after, "run", run)
-            continue
-        start_run(world, run, now)
+        else:
+            later.append(entry)
     for entry in later:
         heappush(dag.queued, entry)
 

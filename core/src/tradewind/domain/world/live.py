@@ -215,6 +215,7 @@ class Dag:
         "dag_id",
         "gate",
         "graph",
+        "has_urgent",
         "next_runs",
         "problem",
         "queued",
@@ -235,6 +236,7 @@ class Dag:
         self.timetable: Timetable | None = None
         self.problem = ""  # why its schedule cannot be used
         self.runs: dict[int, Run] = {}
+        self.has_urgent = False  # a run was ever urgent
         self.running = 0  # runs that count for max_active_runs
         self.queued: list[tuple[int, datetime, int]] = []  # heap: -priority, run_after, pk
         self.turn = 0  # number of its last admission
@@ -251,7 +253,7 @@ class Dag:
 
     def push_queued(self, run: Run) -> None:
         """Put a queued run in line for max_active_runs."""
-        heappush(self.queued, (-run.row.priority, run.row.run_after, run.pk))
+        heappush(self.queued, queue_entry(run))
 
     def task_gate(self, task_id: str, limit: int) -> Gate:
         """Return the gate of a task's limit over all runs."""
@@ -310,7 +312,9 @@ class Run:
         "touched",
         "unfinished",
         "unsettled",
+        "urgent",
         "watchers",
+        "woken_at",
     )
 
     def __init__(self, row: RunRow, dag: Dag, graph: Graph) -> None:
@@ -336,6 +340,8 @@ class Run:
         self.checking = False  # its end has to be looked at
         self.answering = False  # a worker was told something that holds if the next decision is committed
         self.unsettled = False  # it was touched since the last decision
+        self.urgent = False  # it starts whatever max_active_runs says, because an active run waits for it
+        self.woken_at: datetime | None = None  # its run_after, once a wake-up was set for it
         self.ended = False  # no longer part of the world
 
     @property
@@ -369,3 +375,8 @@ class Run:
         """Return the node of a task, None if this version has none of that id."""
         task = self.graph.by_id.get(task_id)
         return None if task is None else self.nodes[task.ordinal]
+
+
+def queue_entry(run: Run) -> tuple[int, datetime, int]:
+    """Return a queued run's place in line: highest priority first, then as due."""
+    return -run.row.priority, run.row.run_after, run.pk

@@ -272,6 +272,8 @@ class World(Inbox):
         settle(self, run)
         self._version_runs[run.row.version_id] -= 1
         self._forget_unused(dag, run.row.version_id)
+        run.nodes.clear()  # a time limit's wake-up may keep the run for long
+        run.by_id.clear()
 
     def _detach(self, run_pk: int) -> None:
         run = self.runs.get(run_pk)
