@@ -60,8 +60,10 @@ class TaskEngine:
 
     def arrange(self, loaded: Mapping[str, Any], clock: Clock) -> None:
         from tradewind.runtime.task.logs import install
+        from tradewind.runtime.task.warm import warm
 
         self._records = install(STDOUT, clock=clock)
+        warm(loaded.values())
 
     def run(self, loaded: Mapping[str, Any], context: TaskContext, data: Data, clock: Clock) -> OutcomeReport:
         from tradewind.runtime.task.execute import Termination, run_attempt
