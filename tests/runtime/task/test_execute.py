@@ -228,9 +228,13 @@ def test_guards_skip() -> None:
 def test_context_by_name_state_and_steps_survive_a_retry() -> None:
     done: list[str] = []
 
+    def once() -> dict[str, Any]:
+        done.append("first")
+        return {"at": NOON}
+
     def work(ctx: Any, ti: Any, ds: str, params: dict[str, Any]) -> list[Any]:
         ctx.state["tries"] = ctx.state.get("tries", 0) + 1
-        first = ctx.step("first", lambda: done.append("first") or {"at": NOON})
+        first = ctx.step("first", once)
         if ti.try_number == 1:
             raise ValueError("once more")
         return [ctx.state["tries"], first["at"] == NOON, ds, params, sorted(ctx.state), ctx.run.run_id]
@@ -279,12 +283,13 @@ def test_callbacks_see_the_end_and_change_nothing(caplog: pytest.LogCaptureFixtu
         raise RuntimeError("the callback fails")
 
     options = {"on_success": note, "on_failure": note, "on_retry": note, "on_skipped": note}
-    for function, facts in [
+    cases: list[tuple[Callable[..., Any], dict[str, Any]]] = [
         (lambda: 1, {}),
         (raises(ValueError("x")), {"try_number": 1, "tries_max": 2}),
         (raises(ValueError("x")), {"try_number": 2, "tries_max": 2}),
         (raises(Skip("s")), {}),
-    ]:
+    ]
+    for function, facts in cases:
         Attempts(one_task(function, **options)).run("t", **facts)
     assert seen == [("t", "None"), ("t", "ValueError('x')"), ("t", "ValueError('x')"), ("t", "Skip('s')")]
     assert [

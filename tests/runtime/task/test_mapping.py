@@ -193,7 +193,7 @@ def test_groups_give_each_index_its_own_element() -> None:
         def city(name: str, factor: int) -> Any:
             @task
             def load() -> list[str]:
-                return [name, "{{ ds }}"]  # type: ignore[list-item]
+                return [name, "{{ ds }}"]
 
             @task
             def count(rows: Any, name: Any, factor: Any) -> list[Any]:

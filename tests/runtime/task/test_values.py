@@ -140,7 +140,7 @@ def test_generators_functions_and_local_classes_are_refused() -> None:
         x: int = 1
 
     for value, advice in [
-        ((x for x in ()), "return list(…) of it"),
+        (iter([1]), "return list(…) of it"),
         (len, "call it and return the result"),
         (Local(), "define it at module level"),
         (object(), "return JSON types, a dataclass"),
