@@ -96,6 +96,11 @@ def visible(text: str) -> int:
     )
 
 
+def unstyled(text: str) -> str:
+    """Return a text without styles."""
+    return _ESCAPES.sub("", text)
+
+
 def harmless(text: str) -> str:
     """Return a text from elsewhere without control characters: a log line must not drive the terminal."""
     return _CONTROLS.sub("�", text)
