@@ -486,6 +486,32 @@ def test_each_index_of_a_mapped_group_is_tried_again_alone() -> None:
     assert kernel.run_state(pk) == "success"
 
 
+def test_an_inner_group_uses_its_retries_before_the_outer_one() -> None:
+    spec = dag(
+        task("o.g.a", group="o.g"),
+        task("alarm", "o.g.a", trigger_rule=TriggerRule.ONE_FAILED),
+        groups=(GroupSpec(group_id="o", retries=1), GroupSpec(group_id="o.g", parent="o", retries=1)),
+    )
+    kernel = Kernel(spec)
+    pk = kernel.trigger()
+    kernel.drain(by_task({"o.g.a": FAIL}))
+    assert kernel.started == [*["o.g.a"] * 4, "alarm"]
+    assert kernel.store.runs[pk].retries_used == {"o.g": 1, "o": 1}
+
+
+def test_a_way_that_comes_back_into_a_group_does_not_wait_for_its_end() -> None:
+    spec = dag(
+        task("g.a", group="g"),
+        task("beside", "g.a"),
+        task("g.b", "beside", group="g"),
+        groups=(GroupSpec(group_id="g", retries=1),),
+    )
+    kernel = Kernel(spec)
+    pk = kernel.trigger()
+    kernel.drain()
+    assert (kernel.started, kernel.run_state(pk)) == (["g.a", "beside", "g.b"], "success")
+
+
 def test_a_run_is_tried_again_with_new_lengths() -> None:
     spec = dag(task("a"), task("b", "a", expand=over("a")), run_retries=1)
     kernel = Kernel(spec)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random  # noqa: TID251 - a seed repeats the case
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -102,10 +103,12 @@ class Twins:
     """Two kernels that get the same calls; one works on a new world before each of them.
 
     ``remote``: the live one's workers speak to another door, and it is shown the rows they have changed.
+    ``lossy``: some commits of the live one are refused, so that it loads what it touched and decides again.
     """
 
-    def __init__(self, spec: DagSpec, chance: random.Random, *, remote: bool = False) -> None:
-        self.remote = remote
+    def __init__(self, spec: DagSpec, chance: random.Random, mode: str = "") -> None:
+        self.remote = mode == "remote"
+        self.lossy = mode == "lossy"
         slots = chance.choice([1, 3, 100])
         self.live = Kernel(spec, slots=slots)
         self.reborn = Kernel(spec, slots=slots)
@@ -116,6 +119,8 @@ class Twins:
     def step(self, *calls: tuple[str, Dispatch, dict[str, Any]]) -> list[Any]:
         """Make the calls on both, decide, and compare what was written."""
         self.reborn.world = self.reborn.rebuilt()
+        if self.lossy and self.chance.random() < 0.3:
+            self._lose_commit(calls)
         answers = []
         for name, launch, fields in calls:
             both = [self._call(kernel, name, launch, fields) for kernel in (self.live, self.reborn)]
@@ -141,6 +146,17 @@ class Twins:
         if name == "report":
             return kernel.report(launch, **fields)
         return kernel.world.lose(launch.instance_id, launch.token, "gone", kernel.now)
+
+    def _lose_commit(self, calls: Iterable[tuple[str, Dispatch, dict[str, Any]]]) -> None:
+        kernel = self.live
+        for name, launch, fields in calls:
+            self._call(kernel, name, launch, fields)
+        lost = decide(kernel.world, kernel.now)
+        kernel.world.drop_runs(lost.touched_runs)
+        for dag_id in lost.touched_dags:
+            kernel.world.put_dag(kernel.store.dags[dag_id])
+        for pk in lost.touched_runs:
+            kernel.world.load_run(kernel.store.snapshot(pk))
 
     def _call_elsewhere(self, kernel: Kernel, name: str, launch: Dispatch, fields: dict[str, Any]) -> Any:
         """Make the call on a world that has this one instance only, write it, and show the rows to the leader."""
@@ -235,11 +251,11 @@ class Twins:
         return True
 
 
-@pytest.mark.parametrize("remote", [False, True])
+@pytest.mark.parametrize("mode", ["", "remote", "lossy"])
 @pytest.mark.parametrize("seed", range(100))
-def test_live_and_rebuilt_worlds_decide_the_same(seed: int, *, remote: bool) -> None:
+def test_live_and_rebuilt_worlds_decide_the_same(seed: int, mode: str) -> None:
     chance = random.Random(seed)  # noqa: S311
-    twins = Twins(random_dag(chance), chance, remote=remote)
+    twins = Twins(random_dag(chance), chance, mode)
     for kernel in (twins.live, twins.reborn):
         for number in range(2):
             kernel.trigger(at=kernel.now - seconds(10 - number))

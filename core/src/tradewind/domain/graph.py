@@ -328,19 +328,31 @@ def _link(graph: Graph) -> None:
 
 
 def _link_out(graph: Graph, out: list[list[Edge]]) -> None:
-    """Part the edges that leave groups with retries from the others."""
+    """Part the edges that leave groups with retries from the others.
+
+    A way that leaves a group and comes back into it cannot wait for the group's end; it is not held.
+    """
     for task in graph.tasks:
         task.retry_groups = tuple(
             RetryGroup(name, _level(graph, name), graph.groups[name].retries)
             for name in graph.group_chain(task.spec.group)
             if graph.groups[name].retries
         )
+    leads_to = {
+        group.group_id: _reach(graph, graph.members(group.group_id), up=True)
+        for group in graph.spec.groups
+        if group.retries
+    }
     for task, edges in zip(graph.tasks, out, strict=True):
         free: list[Edge] = []
         held: list[HeldEdge] = []
         for edge in edges:
             around = {group.name for group in graph.tasks[edge.other].retry_groups}
-            left = [group for group in task.retry_groups if group.name not in around]
+            left = [
+                group
+                for group in task.retry_groups
+                if group.name not in around and edge.other not in leads_to[group.name]
+            ]
             if left:
                 held.append(HeldEdge(edge, left[-1].name, left[-1].level))
             else:

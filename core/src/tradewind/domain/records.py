@@ -50,8 +50,8 @@ class RunType(StrEnum):
     DAG = "dag"  # a task of another run
 
 
-class _Row(msgspec.Struct, frozen=True, kw_only=True):
-    pass
+class _Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A row refers to plain values only, never back to itself: the collector need not look at thousands of them."""
 
 
 class RunRow(_Row, frozen=True, kw_only=True):

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from datetime import datetime
 from heapq import heappop
-from operator import itemgetter
 
 import msgspec
 
@@ -175,7 +174,7 @@ def _follow_tasks(world: World, now: datetime) -> bool:
             look(world, cell, now)
     elif world.group_checks:
         ended, world.group_checks = world.group_checks, {}
-        for (_, name, prefix), run in sorted(ended.items(), key=itemgetter(0)):
+        for (_, name, prefix), run in sorted(ended.items(), key=_inner_groups_first):
             check_group(world, run, name, prefix)
     else:
         return False
@@ -200,6 +199,12 @@ def _follow_runs(world: World, now: datetime) -> bool:
 def _in_graph_order(item: tuple[tuple[int, Scope, MapIndex], Run]) -> tuple[int, int, int, MapIndex]:
     pk, scope, prefix = item[0]
     return pk, scope.tasks[0], scope.position, prefix
+
+
+def _inner_groups_first(item: tuple[tuple[int, str, MapIndex], Run]) -> tuple[int, int, str, MapIndex]:
+    """Order groups in which all have ended: if an inner one is tried again, those around it have not ended."""
+    (pk, name, prefix), run = item
+    return pk, -sum(1 for _ in run.graph.group_chain(name)), name, prefix
 
 
 def _admit(world: World, now: datetime) -> list[Dispatch]:

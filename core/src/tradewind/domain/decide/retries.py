@@ -25,6 +25,7 @@ def check_group(world: World, run: Run, name: str, prefix: MapIndex) -> None:
     nodes = [run.nodes[ordinal] for ordinal in run.graph.members(name)]
     if retries_left(run, name, prefix, group):
         if run.may_start:
+            _refresh_inner(world, run, name, prefix)
             _try_again(world, run, nodes, prefix, retry_key(name, prefix))
         return
     group.closed = True
@@ -43,6 +44,19 @@ def retry_run(world: World, run: Run) -> bool:
     world.change_run(run, retries_used=used)
     _try_again(world, run, run.nodes, (), "")
     return True
+
+
+def _refresh_inner(world: World, run: Run, name: str, prefix: MapIndex) -> None:
+    """Give the groups inside of one that is tried again a fresh set of retries."""
+    inner = {
+        group.group_id
+        for group in run.graph.spec.groups
+        if group.retries and group.group_id != name and name in run.graph.group_chain(group.group_id)
+    }
+    if inner:
+        fresh = {retry_key(*key) for key in run.groups if key[0] in inner and key[1][: len(prefix)] == prefix}
+        kept = {key: used for key, used in run.row.retries_used.items() if key not in fresh}
+        world.change_run(run, retries_used=kept)
 
 
 def _try_again(world: World, run: Run, nodes: list[Node], prefix: MapIndex, key: str) -> None:
