@@ -1,7 +1,7 @@
 """An example plugin: runs on working days only, and the next working day as a macro.
 
 In a DAG file: ``schedule=CustomSpec("working_days", {"at": "06:00", "timezone": "Europe/Berlin",
-"holidays": ["2026-12-25"]})``; in a template: ``{{ macros.next_working_day(ds) }}``.
+"holidays": ["2026-12-25"]})``; in a template: ``{{ next_working_day(ds) }}``.
 """
 
 from __future__ import annotations

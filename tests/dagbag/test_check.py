@@ -9,6 +9,7 @@ from tests.dagbag.conftest import NoRules
 from tradewind.dagbag import CheckError, check_paths, find_dag_file, load_dag_in_process
 from tradewind.domain.spec import DagSpec
 from tradewind.errors import AuthorError, NotFoundError
+from tradewind.hookspecs import TemplateName
 
 Write = Callable[..., Path]
 
@@ -102,7 +103,9 @@ def test_a_dag_is_found_by_its_id(write: Write, folder: Path) -> None:
 
 def test_a_dag_is_loaded_into_this_process(write: Write, folder: Path) -> None:
     path = write("sales.py")
-    dag = load_dag_in_process(path, "sales", folder=folder)
+    names = [TemplateName(name="shout", target="json:dumps")]
+    dag = load_dag_in_process(path, "sales", folder=folder, names=names)
     assert (dag.dag_id, [task.task_id for task in dag.tasks]) == ("sales", ["load"])
+    assert dag.user_defined_macros["shout"]("x") == '"x"'
     with pytest.raises(NotFoundError, match=r'makes no DAG "stock". It makes: sales\.'):
         load_dag_in_process(path, "stock", folder=folder)

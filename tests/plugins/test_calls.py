@@ -28,11 +28,11 @@ COUNTING = """
 """
 
 
-def seen_by(registry: Registry) -> list[list[int]]:
+def seen_by(registry: Registry) -> list[list[object]]:
     (counting,) = [
         impl for impl in registry.manager.implementations("on_events") if impl.plugin == "counting"
     ]
-    seen: list[list[int]] = counting.function.__globals__["seen"]
+    seen: list[list[object]] = counting.function.__globals__["seen"]
     return seen
 
 
@@ -44,6 +44,13 @@ def test_every_observer_hears_of_every_batch(plugin: Write, registry: Make) -> N
     found.observe(EVENTS)
     found.observe(EVENTS[:1])
     assert seen_by(found) == [[7, 8], [7]]
+
+
+def test_events_without_a_time_get_that_of_the_commit(plugin: Write, registry: Make) -> None:
+    plugin("counting", COUNTING.replace("event.id for", "event.at for"))
+    found = registry()
+    found.observe([EVENTS[0], EventRow(kind="x", at=NOW)], at=NOW.replace(hour=7))
+    assert seen_by(found) == [[NOW.replace(hour=7), NOW]]
 
 
 def test_without_observers_events_need_not_be_read(registry: Make) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from tradewind.errors import NotFoundError
-from tradewind.plugins import Registry, check, trace
+from tradewind.plugins import Registry
+from tradewind.plugins.check import check, trace
 from tradewind.plugins.local import folder_candidates
 
 Write = Callable[[str, str], Path]

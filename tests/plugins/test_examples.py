@@ -16,7 +16,8 @@ from tradewind.domain.states import RunState, TaskState
 from tradewind.domain.timetable import CustomSpec, from_spec
 from tradewind.errors import ScheduleError
 from tradewind.hookspecs import Waiting
-from tradewind.plugins import PluginManager, Registry, check
+from tradewind.plugins import PluginManager, Registry
+from tradewind.plugins.check import check
 from tradewind.plugins.imports import load_object
 from tradewind.plugins.local import MODULE_PREFIX, folder_candidates
 

@@ -227,7 +227,7 @@ def _make_engine(
 
     def on_commit(decision: Decision) -> None:
         if registry.observes():
-            registry.observe(decision.batch.events)
+            registry.observe(decision.batch.events, at=parts.clock.now())
 
     return Engine(
         parts.store,

@@ -80,7 +80,10 @@ class ConnectionType(Declared, frozen=True, kw_only=True):
 
 
 class TemplateName(Declared, frozen=True, kw_only=True):
-    """A name for templates: ``{{ macros.name(…) }}`` or ``{{ value | name }}``. ``target`` is the function."""
+    """A name for templates: ``{{ name(…) }}`` or ``{{ value | name }}``. ``target`` is the function.
+
+    A DAG's own ``user_defined_macros`` and ``user_defined_filters`` win.
+    """
 
     kind: Literal["macro", "filter"] = "macro"
 
@@ -234,8 +237,8 @@ def task_policy(spec: TaskSpec, dag: DagSpec) -> TaskSpec | None:
 def on_events(events: Sequence[EventRow]) -> None:
     """Take note of what was committed: runs, task instances, DAG changes, assets, import errors.
 
-    Called after the commit with a batch in order of ``id``. At least once for each event: after a crash some may
-    come again. The kinds are listed in docs/reference/events.md. A plugin that fails again and again is muted.
+    Called after the commit with a batch in the order of the events. The kinds are listed in docs/reference/events.md.
+    A plugin that fails again and again, or takes longer than a second each time, is muted.
     """
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tradewind.config import DagsSettings
 from tradewind.dagbag.discover import MARK, FolderGoneError, Listing, Stamp, look, read, stamp_of
 from tradewind.dagbag.messages import SOURCE_BYTES_MAX, ParseLimits
 from tradewind.dagbag.parse import ParsedFile, Parser, sha_of
+from tradewind.dagbag.settings import FolderSettings
 from tradewind.dagbag.sync import FileChange, Log, Rules, Sync
 from tradewind.ports.metastore import Metastore
 
@@ -42,7 +42,7 @@ class DagBag:
         self,
         store: Metastore,
         folder: Path,
-        settings: DagsSettings,
+        settings: FolderSettings,
         rules: Rules,
         *,
         plugins_folder: Path | None = None,

@@ -5,11 +5,14 @@ from __future__ import annotations
 import linecache
 import sys
 import types
+from collections.abc import Sequence
 from pathlib import Path
 
 from tradewind.authoring.dag import DAG
 from tradewind.authoring.registry import Collection, collecting
 from tradewind.errors import NotFoundError
+from tradewind.hookspecs import TemplateName
+from tradewind.plugins.task_engine import add_names
 from tradewind.runtime.forkserver.load import module_name
 
 
@@ -19,7 +22,7 @@ def import_file(folder: str, file: str, source: bytes) -> Collection:
     ``file`` is relative to ``folder``, which becomes importable. Text that is not UTF-8 raises ``UnicodeDecodeError``.
     """
     path = f"{folder}/{file}"
-    text = source.decode("utf-8-sig")
+    text = source.decode()
     if folder not in sys.path:
         sys.path.insert(0, folder)
     # Tracebacks must quote the text that ran, whatever lies there now.
@@ -33,10 +36,13 @@ def import_file(folder: str, file: str, source: bytes) -> Collection:
     return dags
 
 
-def load_dag_in_process(file: Path, dag_id: str, *, folder: Path | None = None) -> DAG:
+def load_dag_in_process(
+    file: Path, dag_id: str, *, folder: Path | None = None, names: Sequence[TemplateName] = ()
+) -> DAG:
     """Return a DAG of a file, imported in this process: for ``dags test``, never in a server.
 
     ``folder`` is the DAG folder; without it, or when the file lies elsewhere, the file's own folder is taken.
+    ``names`` are the plugins' template names: :meth:`tradewind.plugins.Registry.template_names`.
 
     Raises:
         NotFoundError: the file makes no DAG of that id; the text names those it makes.
@@ -46,6 +52,7 @@ def load_dag_in_process(file: Path, dag_id: str, *, folder: Path | None = None) 
     dags = import_file(str(place), name, file.read_bytes())
     for dag in dags:
         if dag.dag_id == dag_id:
+            add_names(dag, names)
             return dag
     known = ", ".join(sorted(str(dag.dag_id) for dag in dags)) or "none"
     raise NotFoundError(f'{file} makes no DAG "{dag_id}". It makes: {known}.')

@@ -11,8 +11,8 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from tradewind.config import Settings
 from tradewind.dagbag.bag import DagBag
+from tradewind.dagbag.settings import ProcessorSettings
 from tradewind.dagbag.sync import Log, Rules
 from tradewind.dagbag.watch import FolderWatch
 from tradewind.errors import ConfigError, MetastoreUnavailableError
@@ -30,7 +30,7 @@ TROUBLE_SECONDS_MAX = 30.0
 
 def run(
     store: Metastore,
-    settings: Settings,
+    settings: ProcessorSettings,
     plugins: Rules,
     *,
     stop: Callable[[], bool],
@@ -100,7 +100,13 @@ class Loop:
     """One life of the loop, with one picture of the folder."""
 
     def __init__(
-        self, store: Metastore, settings: Settings, plugins: Rules, clock: Clock, waiting: Waiting, log: Log
+        self,
+        store: Metastore,
+        settings: ProcessorSettings,
+        plugins: Rules,
+        clock: Clock,
+        waiting: Waiting,
+        log: Log,
     ) -> None:
         self._store = store
         self._clock = clock

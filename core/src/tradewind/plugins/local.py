@@ -51,8 +51,14 @@ def _source_file(entry: Path) -> Path | None:
 
 
 def load_file(stem: str, file: Path) -> ModuleType:
-    """Import a plugin by its path and return it; raises what it raises, and then leaves no half-made module."""
+    """Import a plugin by its path and return it; raises what it raises, and then leaves no half-made module.
+
+    The same file is imported once in a process.
+    """
     name = module_name(stem)
+    known = sys.modules.get(name)
+    if known is not None and known.__file__ == str(file):
+        return known
     spec = _spec(name, file)
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module

@@ -7,8 +7,11 @@ installed plugins and the plugins folder are loaded when the name is not theirs,
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
+
+import msgspec
 
 from tradewind.domain.reasons import Reason
 from tradewind.domain.records import EventRow
@@ -168,11 +171,17 @@ class Registry:
         self._load_all()
         return bool(self.manager.implementations("on_events"))
 
-    def observe(self, events: Sequence[EventRow]) -> None:
-        """Tell the observers of a committed batch. Never raises; one that fails too often is muted."""
+    def observe(self, events: Sequence[EventRow], *, at: datetime | None = None) -> None:
+        """Tell the observers of a committed batch. Never raises; one that fails too often is muted.
+
+        ``at`` is the time of events that have none yet: the metastore gives it when it writes them.
+        """
         self._load_all()
+        told = tuple(
+            event if event.at or at is None else msgspec.structs.replace(event, at=at) for event in events
+        )
         for plugin, hook, function, parameters in self.manager.implementations("on_events"):
-            self.manager.calls.guarded(plugin, hook, function, *([tuple(events)] if parameters else []))
+            self.manager.calls.guarded(plugin, hook, function, *([told] if parameters else []))
 
     def reasons(self, waiting: Waiting) -> list[Reason]:
         """Return what plugins say about why an instance waits. Never raises."""
