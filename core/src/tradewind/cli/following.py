@@ -17,11 +17,14 @@ from tradewind.errors import NotFoundError
 if TYPE_CHECKING:
     from tradewind.bootstrap import Parts
 
+EXPLAIN_SECONDS = 5.0  # a run that has not started by then has a reason that the person wants to know
+
 
 def await_run(parts: Parts, run: RunRow, *, timeout: float | None) -> RunRow:
     """Return the run as it is when it has ended, or when ``timeout`` seconds are over."""
     live = terminal.is_live(sys.stderr)
     shown = ""
+    explain_at = parts.clock.monotonic() + EXPLAIN_SECONDS
     try:
         for _look in looks(parts, timeout=timeout):
             found = parts.store.run_row(run.pk)
@@ -32,10 +35,21 @@ def await_run(parts: Parts, run: RunRow, *, timeout: float | None) -> RunRow:
                 break
             if live:
                 shown = _progress(parts, run, shown)
+            if run.state is RunState.QUEUED and parts.clock.monotonic() >= explain_at:
+                explain_at = float("inf")
+                _explain(parts, run)
     finally:
         if shown:
             click.echo("\r\x1b[K", nl=False, err=True)
     return run
+
+
+def _explain(parts: Parts, run: RunRow) -> None:
+    """Say why a run that somebody waits for does not start."""
+    from tradewind.api.usecases.why import why_run
+
+    for reason in why_run(parts.store, run.dag_id, run.run_id, shard=parts.settings.scheduler.shard)[0]["reasons"]:
+        note(f"It has not started yet: {reason['message']}")
 
 
 def tell_end(parts: Parts, run: RunRow, output: str) -> int:

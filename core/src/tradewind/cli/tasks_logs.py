@@ -75,6 +75,9 @@ def _kept(parts: Parts, snapshot: RunSnapshot, row: InstanceRow, try_number: int
     store = _log_store(parts)
     found = logs_of(parts.store, store, snapshot.run, row)
     wanted = pick(found, try_number)
+    if not found and row.token:
+        note(f"It has written nothing so far (it is {row.state}).")
+        return
     if not wanted:
         tries = ", ".join(map(str, sorted({one.try_number for one in found})))
         what = f"no log of try {try_number}; there are logs of try {tries}" if found else f"no log: it is {row.state}"

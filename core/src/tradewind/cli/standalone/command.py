@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -125,10 +126,17 @@ def _titled(part: str) -> None:
 
 
 def _greet(settings: Settings, seconds: float) -> None:
+    me = program()
     click.echo(
-        f"Tradewind is ready ({seconds:.1f} s). Home: {settings.home_path}, DAGs: {settings.dags_path}\n"
-        "  tradewind dags list                what there is\n"
-        "  tradewind dags trigger DAG --wait  run one\n"
-        "  tradewind runs watch DAG           look on\n"
+        f"Tradewind is ready ({seconds:.1f} s). Home: {settings.home_path}, DAGs: {settings.dags_path.resolve()}\n"
+        f"  {me} dags list                what there is\n"
+        f"  {me} dags trigger DAG --wait  run one\n"
+        f"  {me} runs watch DAG           look on\n"
         "Ctrl-C ends everything."
     )
+    sys.stdout.flush()
+
+
+def program() -> str:
+    """Return how a person at this shell calls the command."""
+    return "tradewind" if shutil.which("tradewind") else sys.argv[0]
