@@ -40,7 +40,7 @@ Key = tuple[int, int]
 class House:
     """A home folder with an executor, its worker and a scheduler that says yes."""
 
-    def __init__(self, home: Path, **options: Any) -> None:
+    def __init__(self, home: Path, *, start: bool = True, **options: Any) -> None:
         self.home = home
         self.dags = home / "dags"
         self.dags.mkdir(parents=True, exist_ok=True)
@@ -62,7 +62,8 @@ class House:
         self.beats = 0
         self.calls = 0
         self._ids = 0
-        self.executor = self.open()
+        if start:
+            self.executor = self.open()
 
     def open(self) -> LocalExecutor:
         """Start the next scheduler's executor."""

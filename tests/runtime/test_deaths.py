@@ -2,7 +2,8 @@
 
 import os
 import signal
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -163,8 +164,6 @@ def test_launches_wait_for_a_worker(house: House) -> None:
 
 
 def test_the_mark_finds_what_a_dead_worker_left(tmp_path: Path) -> None:
-    import subprocess
-
     mark = f"test@{tmp_path}#1"
     marked = {processes.WORKER_VARIABLE: mark, processes.ATTEMPT_VARIABLE: "7:1"}
     child = subprocess.Popen(["sleep", "1000"], env={**os.environ, **marked})
@@ -181,3 +180,35 @@ def test_the_mark_finds_what_a_dead_worker_left(tmp_path: Path) -> None:
     finally:
         other.kill()
         other.wait()
+
+
+GROUPS = Path("/sys/fs/cgroup")
+
+
+@pytest.fixture
+def small_group() -> Iterator[Path]:
+    """Return a memory cgroup of 64 MB that a process may enter."""
+    version_2 = (GROUPS / "cgroup.controllers").exists()
+    group = (GROUPS if version_2 else GROUPS / "memory") / f"tradewind-test-{os.getpid()}"
+    try:
+        group.mkdir()
+        (group / ("memory.max" if version_2 else "memory.limit_in_bytes")).write_text(str(64 << 20))
+    except OSError as error:
+        pytest.skip(f"no memory cgroup can be made here: {error}")
+    yield group
+    group.rmdir()
+
+
+def test_a_task_the_kernel_kills_for_memory_says_so(house: House, small_group: Path) -> None:
+    sha = house.file(
+        "import os\n"
+        "def eat(context, data):\n"
+        "    with open(context.params['group'] + '/cgroup.procs', 'w') as file: file.write(str(os.getpid()))\n"
+        "    return len(bytearray(os.urandom(1) * (200 << 20)))\n"
+    )
+    report = house.run("eat", sha, params={"group": str(small_group)})
+    assert (*end(report), report.signal) == (
+        OutcomeKind.ERROR,
+        "killed: SIGKILL (out of memory)",
+        signal.SIGKILL,
+    )

@@ -1,8 +1,12 @@
 """Attempts that are ended before their time, and what they leave behind."""
 
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.runtime.house import House
 from tests.runtime.test_attempts import end
@@ -86,6 +90,31 @@ def test_a_heartbeat_may_say_that_the_attempt_is_cancelled(
     assert gone(pids)
 
 
+@pytest.mark.parametrize("fenced", [True, False], ids=["fenced", "cancelled"])
+def test_an_attempt_can_be_ended_while_its_file_is_imported(
+    new_house: Callable[..., House], tmp_path: Path, fenced: bool
+) -> None:
+    house = new_house(heartbeat_seconds=0.1)
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    launch = house.launch(
+        "any", house.file(f"open({str(gate)!r}).read()\ndef any(context, data): return 1\n")
+    )
+    house.executor.dispatch([launch])
+    house.until(lambda: house.beats > 0, "the first heartbeat")
+    if fenced:
+        house.stops[launch.instance_id, 1] = "fenced"
+        beats = house.beats
+        house.until(lambda: house.beats > beats, "the beat it is told by")
+        gate.open("w").close()
+        house.run("fine", house.file("def fine(context, data): return 1\n", "other.py"), file="other.py")
+        assert (launch.instance_id, 1) not in house.outcomes
+    else:
+        house.executor.cancel([(launch.instance_id, 1)], 10)
+        assert end(house.outcome_of(launch)) == (OutcomeKind.CANCELLED, "cancelled")
+        gate.open("w").close()
+
+
 def test_a_fenced_attempt_is_killed_at_once_and_reports_nothing(
     new_house: Callable[..., House], tmp_path: Path
 ) -> None:
@@ -126,15 +155,12 @@ def test_heartbeats_keep_an_attempt_beyond_its_lease(new_house: Callable[..., Ho
 
 
 def test_a_drain_lets_tasks_end_by_themselves(house: House, tmp_path: Path) -> None:
-    import os
-    import signal
-
     launch, _ = start(house, "done_in_time", tmp_path / "notes")
     worker = house.worker_pid()
     os.kill(worker, signal.SIGTERM)
     late = house.launch("wait", house.file(WAIT), params={"notes": str(tmp_path / "late")})
-    house.executor.dispatch([late])
     house.until(lambda: house.executor.capacity().slots == 0, "the drain")
+    house.executor.dispatch([late])
     (tmp_path / "notes.go").touch()
     assert end(house.outcome_of(launch)) == (OutcomeKind.SUCCESS, "")
     assert not (tmp_path / "notes.term").exists()
@@ -145,9 +171,6 @@ def test_a_drain_lets_tasks_end_by_themselves(house: House, tmp_path: Path) -> N
 def test_a_drain_interrupts_what_does_not_end_in_its_grace(
     new_house: Callable[..., House], tmp_path: Path
 ) -> None:
-    import os
-    import signal
-
     house = new_house(drain_seconds=0.2)
     launch, pids = start(house, "wait", tmp_path / "notes")
     os.kill(house.worker_pid(), signal.SIGTERM)
@@ -156,9 +179,6 @@ def test_a_drain_interrupts_what_does_not_end_in_its_grace(
 
 
 def test_a_second_sigterm_shortens_the_grace(house: House, tmp_path: Path) -> None:
-    import os
-    import signal
-
     launch, pids = start(house, "wait", tmp_path / "notes")
     worker = house.worker_pid()
     os.kill(worker, signal.SIGTERM)

@@ -374,3 +374,5 @@ class LocalExecutor:
         for worker in self._workers.values():
             worker.mourned = True
             worker.is_gone(until)
+        if self._starter is not None:
+            self._starter.end()

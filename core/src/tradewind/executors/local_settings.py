@@ -6,9 +6,13 @@ import os
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
+
 from tradewind.executors.local import LocalExecutor
 from tradewind.runtime.clock import SystemClock
 from tradewind.runtime.supervisor.options import WorkerOptions
+
+ORPHAN_SECONDS = 300.0  # a worker that the executor has started waits that long for a scheduler to come back
 
 
 class ExecutorSection(Protocol):
@@ -77,7 +81,7 @@ def worker_options(
 def from_settings(settings: LocalSettings) -> LocalExecutor:
     """Return the local executor of an installation."""
     return LocalExecutor(
-        worker_options(settings),
+        msgspec.structs.replace(worker_options(settings), orphan_seconds=ORPHAN_SECONDS),
         clock=SystemClock(),
         environment=os.environ,
         spawn_worker=settings.executor.start_worker,

@@ -128,6 +128,14 @@ class WorkerStarter:
         self._next_at = 0.0
         self.problem = ""
 
+    def end(self) -> None:
+        """SIGTERM the worker that this process has started, and wait for it; one that said hello is gone by now."""
+        self.reap()
+        if self._pid:
+            processes.send_signal(self._pid, signal.SIGTERM)
+            os.waitpid(self._pid, 0)
+            self._pid = 0
+
     def reap(self) -> None:
         """Take the exit status of a worker that has ended, so that no zombie stays."""
         if not self._pid:

@@ -23,6 +23,7 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
     import_seconds: float = 30.0  # for a DAG file
     lease_seconds: float = LEASE_SECONDS
     heartbeat_seconds: float = HEARTBEAT_SECONDS
+    orphan_seconds: float | None = None  # without work and executor for so long, it ends by itself
     engine: str | None = None  # module with an ``engine()``; tests use their own
 
     @property

@@ -86,6 +86,7 @@ class WorkerProcess:
         self.supervisor.pool = self.pool
         self.supervisor.channels = self.channels
         self.supervisor.stops = stops
+        stops.never_ran = self.supervisor.end_unstarted
         self._pulse = Pulse(
             self.loop,
             clock,
@@ -94,6 +95,9 @@ class WorkerProcess:
             worker_grace_seconds=options.grace_seconds,
             lease_seconds=options.lease_seconds,
             heartbeat_seconds=options.heartbeat_seconds,
+            home=options.home,
+            orphan_seconds=options.orphan_seconds,
+            end=self._retire,
         )
 
     def run(self) -> bool:
@@ -167,6 +171,11 @@ class WorkerProcess:
             if attempt.phase is Phase.CLAIMING:
                 self.supervisor.stops.stop(attempt, OutcomeKind.INTERRUPTED, "the worker was stopped", 0)
         self.loop.call_in(grace_seconds, self._interrupt)
+
+    def _retire(self, reason: str) -> None:
+        if not self._stops_asked:
+            logger.warning("The worker ends: %s", reason)
+            self.drain(0.0)
 
     def _interrupt(self) -> None:
         for attempt in list(self.supervisor.attempts.values()):

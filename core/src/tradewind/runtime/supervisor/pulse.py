@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+
 from tradewind.ports.clock import Clock
 from tradewind.ports.runtime_api import Beat, OutcomeKind
 from tradewind.runtime.oom import OomWatch
@@ -27,7 +30,14 @@ class Pulse:
         worker_grace_seconds: float,
         lease_seconds: float,
         heartbeat_seconds: float,
+        home: str,
+        orphan_seconds: float | None,
+        end: Callable[[str], None],
     ) -> None:
+        self._home = home
+        self._orphan_seconds = orphan_seconds
+        self._end = end
+        self._alone_since = clock.monotonic()
         self._loop = loop
         self._clock = clock
         self._supervisor = supervisor
@@ -79,12 +89,25 @@ class Pulse:
     def _check_trust(self) -> None:
         self._loop.call_in(self._lease_seconds / TRUST_CHECKS_PER_LEASE, self._check_trust)
         self._supervisor.link.follow()
+        self._watch_for_executor()
         now = self._clock.monotonic()
         for attempt in list(self._supervisor.attempts.values()):
             if attempt.phase is Phase.RUNNING and attempt.trusted_until < now:
                 reason = f"the scheduler was not heard for {self._lease_seconds:g} s"
                 self._supervisor.stops.stop(attempt, OutcomeKind.INTERRUPTED, reason, self._lease_seconds)
                 self._supervisor.stops.kill(attempt)
+
+    def _watch_for_executor(self) -> None:
+        """End a worker nobody has use for: its home is gone, or no executor came for long."""
+        if not os.path.isdir(self._home):
+            self._end("its home is gone")
+        elif self._supervisor.link.up or self._supervisor.attempts:
+            self._alone_since = self._clock.monotonic()
+        elif self._orphan_seconds is not None and self._alone_seconds() > self._orphan_seconds:
+            self._end(f"no executor was there for {self._orphan_seconds:g} s")
+
+    def _alone_seconds(self) -> float:
+        return self._clock.monotonic() - self._alone_since
 
     def _end_the_undead(self) -> None:
         now = self._clock.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 
 import msgspec
 
@@ -19,7 +20,12 @@ _STANDS_AFTER_DRAIN = frozenset(
 
 
 class Stops:
-    """SIGTERM, grace, SIGKILL of everything an attempt started."""
+    """SIGTERM, grace, SIGKILL of everything an attempt started.
+
+    ``never_ran`` settles an attempt that is claimed but whose process has not been given its context.
+    """
+
+    never_ran: Callable[[Attempt], None]
 
     def __init__(self, loop: Loop, pool: ServerPool, channels: AttemptChannels, grace_seconds: float) -> None:
         self._loop = loop
@@ -46,7 +52,9 @@ class Stops:
                 self._channels.note(attempt, f"The attempt is being ended: {reason}.", "WARNING")
         elif attempt.stop.timer is not None:
             attempt.stop.timer.cancel()
-        if attempt.went:
+        if attempt.phase is Phase.RUNNING and not attempt.went:
+            self.never_ran(attempt)
+        elif attempt.went:
             self._pool.signal(attempt, signal.SIGTERM)
             attempt.stop.timer = self._loop.call_in(grace_seconds, lambda: self.kill(attempt))
 
@@ -55,8 +63,11 @@ class Stops:
         if attempt.phase is Phase.ENDED:
             return
         attempt.stop = Stop(None, "the attempt is no longer valid")
-        self._channels.note(attempt, "The attempt is no longer valid; it is ended.", "WARNING")
-        self.kill(attempt)
+        if attempt.went:
+            self._channels.note(attempt, "The attempt is no longer valid; it is ended.", "WARNING")
+            self.kill(attempt)
+        elif attempt.phase is Phase.RUNNING:
+            self.never_ran(attempt)
 
     def kill(self, attempt: Attempt) -> None:
         """SIGKILL the attempt and all it started."""

@@ -141,7 +141,7 @@ class Supervisor:
         attempt.context = reply.context
         attempt.trusted_until = attempt.claim_sent + self._lease_seconds
         if attempt.stop is not None:
-            self.finish(attempt, self._report(attempt, OutcomeKind.INTERRUPTED, attempt.stop.reason))
+            self.end_unstarted(attempt)
         elif attempt.failure is not None:
             kind, reason, error = attempt.failure
             self.finish(attempt, self._report(attempt, kind, reason, error=error))
@@ -327,6 +327,11 @@ class Supervisor:
             self.link.report(final)
         else:
             self.link.dropped(attempt.key)
+
+    def end_unstarted(self, attempt: Attempt) -> None:
+        """Settle an attempt that was stopped before its process was given its context."""
+        reason = attempt.stop.reason if attempt.stop is not None else "it was never started"
+        self.finish(attempt, self._report(attempt, OutcomeKind.INTERRUPTED, reason))
 
     def _release(self, attempt: Attempt) -> None:
         """End the attempt's claim on a slot; its process may still have to go."""
