@@ -54,7 +54,12 @@ HOSTILE: dict[str, tuple[str, int | None, str]] = {
     "kills the parse server": (
         "import os\nos.kill(os.getppid(), 9)\nwhile True: pass",
         None,
-        "Importing it killed the process that parses DAG files.",
+        "Importing it ended or stopped the process that parses",
+    ),
+    "stops the parse server": (
+        "import os, signal\nos.kill(os.getppid(), signal.SIGSTOP)",
+        None,
+        "Importing it ended or stopped the process that parses",
     ),
     "fork bomb": (
         "import os\nwhile True:\n    os.fork()",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.dagbag.conftest import NoRules
@@ -96,6 +97,18 @@ def test_a_change_wakes_it_long_before_its_turn(store: Metastore, write: Write, 
         running.until(lambda: running.dags() == ["sales", "stock"])
         write("team/more.py")
         running.until(lambda: running.dags() == ["more", "sales", "stock"])
+
+
+def test_an_idle_parse_server_is_ended_and_comes_back(
+    store: Metastore, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processor, "SERVER_IDLE_SECONDS", 0.0)
+    write("sales.py")
+    with processing(store, tmp_path, scan_seconds=0.05) as running:
+        running.until(lambda: running.dags() == ["sales"])
+        running.until(lambda: not psutil.Process().children())
+        write("stock.py")
+        running.until(lambda: running.dags() == ["sales", "stock"])
 
 
 def test_without_hints_it_looks_in_turns(

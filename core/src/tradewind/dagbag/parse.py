@@ -9,6 +9,7 @@ import select
 import socket
 import subprocess
 import sys
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -32,6 +33,7 @@ from tradewind.errors import ConfigError
 from tradewind.runtime.frames import FrameReader, frame
 
 IN_FLIGHT_FACTOR = 2  # orders per process that the server holds, so that it never waits for the next one
+SILENT_SECONDS = 3.0  # beyond what a file may take, before a server that says nothing is given up
 END_SECONDS = 5.0  # for the server to end its children
 READ_BYTES = 256 * 1024
 _SECRET = re.compile(r"TRADEWIND__(METASTORE|SECRETS)__.*|TRADEWIND_CONN_.*|.*PASSWORD.*|PG.*")
@@ -68,6 +70,7 @@ class Parser:
         self._sock: socket.socket | None = None
         self._reader = FrameReader()
         self._warm = False  # the server has said that it can work
+        self._heard_at = 0.0  # the last word of the server, or the first order after an idle while
 
     def __enter__(self) -> Self:
         return self
@@ -78,7 +81,7 @@ class Parser:
         self.close()
 
     def close(self) -> None:
-        """End the server and everything it started."""
+        """End the server and everything it started; the next file starts another."""
         if self._sock is not None:
             self._sock.close()
             self._sock = None
@@ -121,6 +124,11 @@ class Parser:
             readable, _, _ = select.select([self._sock], [], [], timeout)
             if readable:
                 self._receive(self._sock)
+            elif (
+                self._sent
+                and time.monotonic() - self._heard_at > self._start.limits.seconds_max + SILENT_SECONDS
+            ):
+                self._give_up()
         ready, self._ready = self._ready, []
         return ready
 
@@ -134,6 +142,8 @@ class Parser:
     def _send(self) -> None:
         while self._sock_for_next() is not None:
             order = self._suspects.popleft() if self._suspects else self._queue.popleft()
+            if not self._sent:
+                self._heard_at = time.monotonic()
             self._sent[order.number] = order
             sock = self._sock or self._begin()
             try:
@@ -178,6 +188,7 @@ class Parser:
             data = b""
         if not data:
             self._server_died()
+        self._heard_at = time.monotonic()
         for payload in self._reader.feed(data):
             done = msgspec.msgpack.decode(payload, type=Done)
             if done.number == READY:
@@ -185,6 +196,13 @@ class Parser:
                 continue
             order = self._sent.pop(done.number)
             self._ready.append(_result(order, done, self._start.folder))
+        self._send()
+
+    def _give_up(self) -> None:
+        """Kill a server that hangs: a file may have stopped it. Its children end with it."""
+        assert self._process is not None, "what was sent went to a server"
+        self._process.kill()
+        self._server_died()
         self._send()
 
     def _server_died(self) -> None:
@@ -203,7 +221,9 @@ class Parser:
                 f" {sys.executable} -P -m tradewind.dagbag.parse_server"
             )
         if len(lost) == 1:
-            self._ready.append(_refused(lost[0], "Importing it killed the process that parses DAG files."))
+            self._ready.append(
+                _refused(lost[0], "Importing it ended or stopped the process that parses DAG files.")
+            )
         else:
             self._suspects.extend(lost)
 

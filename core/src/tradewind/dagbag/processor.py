@@ -24,6 +24,9 @@ BEAT_SECONDS = 15.0  # between two signs of life
 SETTLE_SECONDS = 0.05  # after a hint: an editor writes a file in several steps
 AWAKE_SHARE_MAX = 0.01  # of the time may go into looking; a folder of 100,000 files is looked at less often
 STOP_SECONDS = 0.25  # between two looks at a stop that has no descriptor
+SERVER_IDLE_SECONDS = (
+    60.0  # then the parse server gives its memory back; it is warm again in a quarter of a second
+)
 TROUBLE_SECONDS = 1.0  # before trying again what failed; doubled up to the next
 TROUBLE_SECONDS_MAX = 30.0
 
@@ -117,10 +120,10 @@ class Loop:
         )
         self._watch = FolderWatch()
         self._scanned_seconds = 0.0
-        self._scan_at = self._beat_at = clock.monotonic()
+        self._scan_at = self._beat_at = self._busy_at = clock.monotonic()
 
     def close(self) -> None:
-        """End the parse server; stop watching."""
+        """End the parse server, stop watching."""
         self._bag.parser.close()
         self._watch.close()
 
@@ -129,7 +132,12 @@ class Loop:
         if self._clock.monotonic() >= self._scan_at:
             self._scan()
         self._bag.turn(self._clock.now())
-        if self._clock.monotonic() >= self._beat_at:
+        now = self._clock.monotonic()
+        if self._bag.busy:
+            self._busy_at = now
+        elif now - self._busy_at > SERVER_IDLE_SECONDS:
+            self._bag.parser.close()
+        if now >= self._beat_at:
             self._beat()
 
     def sleep(self) -> None:
