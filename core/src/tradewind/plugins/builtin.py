@@ -80,7 +80,7 @@ def tradewind_executors() -> list[Declared]:
     return [
         Declared(
             name="local",
-            target="tradewind.executors.local_settings:from_settings",
+            target="tradewind.plugins.local_executor:from_settings",
             summary="Attempts are forks of warm servers on this machine.",
         )
     ]
