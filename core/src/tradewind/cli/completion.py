@@ -13,7 +13,7 @@ NAMES_MAX = 200  # a shell shows no more
 @click.command(short_help="Print the completion script of a shell.")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    """Print the completion script of a shell.
+    r"""Print the completion script of a shell.
 
     \b
     bash: tradewind completion bash > ~/.local/share/bash-completion/completions/tradewind

@@ -62,7 +62,9 @@ def get(conn_id: str, output: str) -> None:
 @click.option("--host", default=None)
 @click.option("--port", type=int, default=None)
 @click.option("--login", default=None)
-@click.option("--password", is_flag=True, help="Ask for the password; without a terminal it is read from stdin.")
+@click.option(
+    "--password", is_flag=True, help="Ask for the password; without a terminal it is read from stdin."
+)
 @click.option("--schema", default=None)
 @click.option("--extra", default=None, metavar="JSON")
 @click.option("--description", default="", metavar="TEXT")
@@ -90,8 +92,10 @@ def set_(
     if (value is None) == (kind is None):
         raise click.UsageError("Give either URL, JSON or - (stdin), or --type with the fields as options.")
     if value is not None:
-        if len(given) or password:
-            raise click.UsageError("The fields stand in the URL or JSON already; --type and the others are for without.")
+        if given or password:
+            raise click.UsageError(
+                "The fields stand in the URL or JSON already; --type and the others are for without."
+            )
         content = whole_text() if value == "-" else value
     else:
         content = given | ({"password": _password()} if password else {})
@@ -130,7 +134,8 @@ def export(names: tuple[str, ...], output: str, *, yes: bool) -> None:
         if sys.stdout.isatty():
             approve("Show secrets on this terminal?", yes=yes, destructive=True)
         data = {
-            name: {**(parts.secrets.connection_get(name) or {}), "description": stored[name]} for name in wanted
+            name: {**(parts.secrets.connection_get(name) or {}), "description": stored[name]}
+            for name in wanted
         }
     click.echo(formatted(output, data))
 
@@ -146,7 +151,9 @@ def import_(file: Any, output: str, *, yes: bool) -> None:
         known = {row[0] for row in parts.store.connections()}
         replaced = sorted(known & set(found))
         if replaced:
-            approve(f"Replace {len(replaced)} connections ({', '.join(replaced[:5])})?", yes=yes, destructive=True)
+            approve(
+                f"Replace {len(replaced)} connections ({', '.join(replaced[:5])})?", yes=yes, destructive=True
+            )
         for conn_id, content in found.items():
             description = content.pop("description", "") if isinstance(content, dict) else ""
             parts.secrets.connection_set(

@@ -10,7 +10,9 @@ from tradewind.cli import installation
 
 
 @click.command(short_help="Run a scheduler: leader, or standby of another.")
-@click.option("--name", default=None, metavar="NAME", help="Its name in lists (default: host and process id).")
+@click.option(
+    "--name", default=None, metavar="NAME", help="Its name in lists (default: host and process id)."
+)
 @click.option("--end-workers", is_flag=True, help="End the workers it started when it is stopped.")
 def scheduler(name: str | None, *, end_workers: bool) -> None:
     """Run a scheduler until it is stopped: the leader, or a standby that takes over when the leader is gone."""
@@ -30,8 +32,12 @@ def dag_processor() -> None:
 
 
 @click.command(short_help="Run the tasks of this machine.")
-@click.option("--slots", type=click.IntRange(min=1), default=None, help="Attempts at once (default: parallelism).")
-@click.option("--name", default="local", show_default=True, help="Its name; one worker of a name runs at once.")
+@click.option(
+    "--slots", type=click.IntRange(min=1), default=None, help="Attempts at once (default: parallelism)."
+)
+@click.option(
+    "--name", default="local", show_default=True, help="Its name; one worker of a name runs at once."
+)
 def worker(slots: int | None, name: str) -> None:
     """Run the attempts that the scheduler of this machine hands out, until stopped.
 
@@ -44,7 +50,7 @@ def worker(slots: int | None, name: str) -> None:
     settings = installation.settings()
     prepare_home(settings)
     command = command_line(worker_options(settings, slots=slots, name=name))
-    os.execv(command[0], command)
+    os.execv(command[0], command)  # noqa: S606 - no shell is wanted
 
 
 def _titled(part: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from tradewind.cli import installation
@@ -10,6 +12,7 @@ from tradewind.cli.dags_files import check, test
 from tradewind.cli.lazy import NearGroup
 from tradewind.cli.options import dag_argument, output_option
 from tradewind.cli.output import Column, emit, note, rows_table, show_rows, terminal
+from tradewind.cli.output.words import instant
 
 
 @click.group(cls=NearGroup, short_help="List, check, test, trigger and pause DAGs.")
@@ -25,7 +28,7 @@ _LIST = (
     Column("Schedule", "schedule"),
     Column("Paused", "paused"),
     Column("Last", "last_state", state=True),
-    Column("Next run", "next_run", lambda at: _instant(at)),
+    Column("Next run", "next_run", instant),
     Column("Tags", "tags"),
     Column("File", "file"),
     Column("Version", "version", right=True),
@@ -33,7 +36,9 @@ _LIST = (
 
 
 @dags.command("list")
-@click.option("--tag", "tags", multiple=True, metavar="TAG", help="Only DAGs with this tag; may be given again.")
+@click.option(
+    "--tag", "tags", multiple=True, metavar="TAG", help="Only DAGs with this tag; may be given again."
+)
 @click.option("--paused/--active", "paused", default=None, help="Only paused, or only active ones.")
 @output_option
 def list_(tags: tuple[str, ...], output: str, *, paused: bool | None) -> None:
@@ -63,7 +68,9 @@ def show(dag_id: str, output: str) -> None:
 
 @dags.command()
 @dag_argument
-@click.option("--format", "form", type=click.Choice(["text", "mermaid", "dot"]), default="text", show_default=True)
+@click.option(
+    "--format", "form", type=click.Choice(["text", "mermaid", "dot"]), default="text", show_default=True
+)
 @click.option("--left-to-right", is_flag=True, help="Draw mermaid and dot sideways.")
 def graph(dag_id: str, form: str, *, left_to_right: bool) -> None:
     """Print a DAG's tasks and what they wait for: as text, or for a drawing tool."""
@@ -87,7 +94,7 @@ def next_(dag_id: str, number: int, output: str) -> None:
     with installation.parts() as parts:
         rows = next_runs(parts.store, dag_id, parts.registry.timetables(), number)
         reasons = why_dag(parts.store, dag_id) if output == "table" else []
-    columns = (Column("Run after", "run_after", _instant), Column("Logical date", "logical_date", _instant))
+    columns = (Column("Run after", "run_after", instant), Column("Logical date", "logical_date", instant))
     show_rows(output, rows, columns)
     for reason in reasons:
         note(reason["message"])
@@ -112,7 +119,7 @@ def source(dag_id: str, number: int | None) -> None:
 def errors(output: str, *, traceback: bool) -> None:
     """List the DAG files that cannot be used, and why. Their last good versions stay in use."""
     with installation.parts() as parts:
-        rows = [
+        rows: list[dict[str, Any]] = [
             {"file": file, "line": line, "message": message, "traceback": trace, "since": since.isoformat()}
             for file, line, message, trace, since in parts.store.import_errors()
         ]
@@ -120,7 +127,7 @@ def errors(output: str, *, traceback: bool) -> None:
     def people() -> None:
         for row in rows:
             place = row["file"] if row["line"] is None else f"{row['file']}:{row['line']}"
-            click.echo(f"{terminal.styled(place, 'bold')}  since {_instant(row['since'])}")
+            click.echo(f"{terminal.styled(place, 'bold')}  since {instant(row['since'])}")
             click.echo(_indented(str(row["message"])))
             if traceback and row["traceback"]:
                 click.echo(terminal.styled(_indented(str(row["traceback"])), "dim"))
@@ -131,8 +138,18 @@ def errors(output: str, *, traceback: bool) -> None:
     emit(output, rows, people, lambda: show_rows("plain", rows, columns))
 
 
-def _people_dag(shown: dict[str, object]) -> None:
-    head = ("file", "schedule", "paused", "next_run", "version", "tags", "owner", "description", "max_active_runs")
+def _people_dag(shown: dict[str, Any]) -> None:
+    head = (
+        "file",
+        "schedule",
+        "paused",
+        "next_run",
+        "version",
+        "tags",
+        "owner",
+        "description",
+        "max_active_runs",
+    )
     click.echo(terminal.styled(str(shown["dag_id"]), "bold"))
     for name in head:
         value = Column("", name).cell(shown)
@@ -141,7 +158,9 @@ def _people_dag(shown: dict[str, object]) -> None:
     params = shown["params"]
     if isinstance(params, list) and params:
         click.echo("\nParams")
-        rows_table(params, (Column("Name", "name"), Column("Default", "default"), Column("Allowed", "schema")))
+        rows_table(
+            params, (Column("Name", "name"), Column("Default", "default"), Column("Allowed", "schema"))
+        )
     tasks = shown["tasks"]
     if isinstance(tasks, list):
         click.echo("")
@@ -154,12 +173,6 @@ def _people_dag(shown: dict[str, object]) -> None:
             Column("Pool", "pool"),
         )
         rows_table(tasks, columns)
-
-
-def _instant(value: object) -> str:
-    from tradewind.cli.output.words import instant
-
-    return instant(value)
 
 
 def _indented(text: str) -> str:

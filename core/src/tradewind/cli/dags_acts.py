@@ -14,6 +14,7 @@ from tradewind.cli.options import (
     SECONDS,
     approve,
     dag_argument,
+    harmless_yes_option,
     output_option,
     why_option,
     yes_option,
@@ -25,14 +26,16 @@ from tradewind.cli.output import done
 @dag_argument
 @click.option("--conf", type=CONF, default=None, help="Params of the run, or @FILE.")
 @click.option("--logical-date", type=INSTANT, default=None, help="The instant the run is for (default: now).")
-@click.option("--run-id", default=None, metavar="ID", help="Its name; a run that has it already is shown, not doubled.")
+@click.option(
+    "--run-id", default=None, metavar="ID", help="Its name; a run that has it already is shown, not doubled."
+)
 @click.option("--run-after", type=INSTANT, default=None, help="Do not start before that instant.")
 @click.option("--priority", type=int, default=0, help="Before runs of a lower one.")
 @click.option("--note", default="", metavar="TEXT", help="Kept with the run.")
 @click.option("--wait", is_flag=True, help="Wait for its end; exit 0 on success, 1 on failed or cancelled.")
 @click.option("--timeout", type=SECONDS, default=None, help="Wait no longer than that; then exit 1.")
 @output_option
-@yes_option
+@harmless_yes_option
 def trigger(
     dag_id: str,
     conf: dict[str, Any] | None,
@@ -45,7 +48,6 @@ def trigger(
     output: str,
     *,
     wait: bool,
-    yes: bool,
 ) -> int:
     """Start a run now. A paused DAG takes it, too."""
     from tradewind.api.usecases.acts import By, trigger
@@ -67,7 +69,7 @@ def trigger(
             priority=priority,
         )
         if wait:
-            return tell_end(parts, await_run(parts, run, timeout=timeout), output)
+            return tell_end(await_run(parts, run, timeout=timeout), output)
     how = "Triggered" if created else "There is already"
     look = f"tradewind runs watch {run.dag_id} {run.run_id}"
     done(output, run_shape(run), f"{how} {run.dag_id} / {run.run_id} ({run.state}). Look on: {look}")
@@ -79,8 +81,8 @@ def trigger(
 @click.option("--hold", is_flag=True, help="Its active runs start no new tasks either.")
 @why_option
 @output_option
-@yes_option
-def pause(dag_id: str, why: str, output: str, *, hold: bool, yes: bool) -> None:
+@harmless_yes_option
+def pause(dag_id: str, why: str, output: str, *, hold: bool) -> None:
     """Stop a DAG's schedule. Active runs finish, and manual ones still go."""
     from tradewind.api.usecases.acts import By, pause_dag
 
@@ -94,8 +96,8 @@ def pause(dag_id: str, why: str, output: str, *, hold: bool, yes: bool) -> None:
 @dag_argument
 @why_option
 @output_option
-@yes_option
-def unpause(dag_id: str, why: str, output: str, *, yes: bool) -> None:
+@harmless_yes_option
+def unpause(dag_id: str, why: str, output: str) -> None:
     """Let a DAG's schedule go on."""
     from tradewind.api.usecases.acts import By, unpause_dag
 

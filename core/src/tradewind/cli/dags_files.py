@@ -21,7 +21,7 @@ def check(paths: tuple[Path, ...], output: str) -> int:
     """Read DAG files as the DAG processor would and list what is wrong. PATH: files or folders (default: all)."""
     from tradewind.dagbag.check import CheckError, check_paths
     from tradewind.dagbag.messages import ParseLimits
-    from tradewind.plugins import load_registry
+    from tradewind.plugins.registry import load_registry
 
     settings = installation.settings()
     warnings: list[CheckError] = []
@@ -56,9 +56,16 @@ def check(paths: tuple[Path, ...], output: str) -> int:
 @dag_argument
 @click.option("--at", type=INSTANT, default=None, help="The logical date (default: now).")
 @click.option("--conf", type=CONF, default=None, help="Params of the run, or @FILE.")
-@click.option("--file", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), default=None,
-              help="The file that makes it (default: found in the DAG folder).")
-@click.option("--real-time", is_flag=True, help="Really wait for retries and sensors; else they pass at once.")
+@click.option(
+    "--file",
+    "file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    default=None,
+    help="The file that makes it (default: found in the DAG folder).",
+)
+@click.option(
+    "--real-time", is_flag=True, help="Really wait for retries and sensors; else they pass at once."
+)
 @click.option("-q", "--quiet", is_flag=True, help="Do not show the tasks' log.")
 @output_option
 def test(

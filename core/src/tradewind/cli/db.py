@@ -67,8 +67,16 @@ def downgrade(revision: str, output: str, *, yes: bool) -> None:
 
 
 @db.command()
-@click.option("--older-than", type=SECONDS, required=True, metavar="TIME", help="Age of the end of runs: 30d, 12h.")
-@click.option("--keep-last", type=click.IntRange(min=0), default=10, show_default=True, help="Newest runs to keep of a DAG.")
+@click.option(
+    "--older-than", type=SECONDS, required=True, metavar="TIME", help="Age of the end of runs: 30d, 12h."
+)
+@click.option(
+    "--keep-last",
+    type=click.IntRange(min=0),
+    default=10,
+    show_default=True,
+    help="Newest runs to keep of a DAG.",
+)
 @output_option
 @yes_option
 def clean(older_than: float, keep_last: int, output: str, *, yes: bool) -> None:
@@ -96,6 +104,8 @@ def shell() -> None:
     installation.require_home(settings)
     command, environment = client_command(settings.metastore_url)
     if shutil.which(command[0]) is None:
-        raise click.ClickException(f"The client {command[0]} is not installed; install it and run this again.")
+        raise click.ClickException(
+            f"The client {command[0]} is not installed; install it and run this again."
+        )
     note(f"{command[0]}: changes made here are not audited.")
-    os.execvpe(command[0], command, {**os.environ, **environment})
+    os.execvpe(command[0], command, {**os.environ, **environment})  # noqa: S606 - no shell is wanted

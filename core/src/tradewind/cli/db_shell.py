@@ -12,7 +12,11 @@ def client_command(url: str) -> tuple[list[str], dict[str, str]]:
     if kind == "sqlite":
         return ["sqlite3", unquote(rest.removeprefix("/"))], {}
     parts = urlsplit(url)
-    host, user, database = parts.hostname or "127.0.0.1", unquote(parts.username or ""), unquote(parts.path.lstrip("/"))
+    host, user, database = (
+        parts.hostname or "127.0.0.1",
+        unquote(parts.username or ""),
+        unquote(parts.path.lstrip("/")),
+    )
     password = unquote(parts.password or "")
     if kind in {"postgres", "postgresql"}:
         names = {"PGHOST": host, "PGPORT": str(parts.port or 5432), "PGUSER": user, "PGPASSWORD": password}

@@ -40,7 +40,7 @@ def demo(*, once: bool) -> int:
     write_settings(home)
     os.environ["TRADEWIND_HOME"] = str(home)
     settings = installation.settings()
-    driver = Child("demo", lambda ready: drive(settings, once=once), again=False, decides=once)
+    driver = Child("demo", lambda _ready: drive(settings, once=once), again=False, decides=once)
     return run_standalone(settings, [driver])
 
 
@@ -93,8 +93,12 @@ def _await_known(parts: Parts) -> None:
         dag = parts.store.dag_row(MAIN_EXAMPLE)
         if dag is not None and not dag.retired and dag.missing_since_at is None:
             return
-    errors = "; ".join(f"{file}: {message}" for file, _line, message, _trace, _since in parts.store.import_errors())
-    raise ConfigError(f"The example {MAIN_EXAMPLE} was not read within {KNOWN_SECONDS_MAX:g} s. {errors}".rstrip())
+    errors = "; ".join(
+        f"{file}: {message}" for file, _line, message, _trace, _since in parts.store.import_errors()
+    )
+    raise ConfigError(
+        f"The example {MAIN_EXAMPLE} was not read within {KNOWN_SECONDS_MAX:g} s. {errors}".rstrip()
+    )
 
 
 def _summary(parts: Parts, run_id: str, state: str, *, once: bool) -> str:

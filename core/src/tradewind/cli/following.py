@@ -48,14 +48,21 @@ def _explain(parts: Parts, run: RunRow) -> None:
     """Say why a run that somebody waits for does not start."""
     from tradewind.api.usecases.why import why_run
 
-    for reason in why_run(parts.store, run.dag_id, run.run_id, shard=parts.settings.scheduler.shard)[0]["reasons"]:
+    for reason in why_run(parts.store, run.dag_id, run.run_id, shard=parts.settings.scheduler.shard)[0][
+        "reasons"
+    ]:
         note(f"It has not started yet: {reason['message']}")
 
 
-def tell_end(parts: Parts, run: RunRow, output: str) -> int:
+def tell_end(run: RunRow, output: str) -> int:
     """Print the run and return the exit status its state means: 0 success, 1 anything else."""
-    done(output, run_shape(run), f"{run.dag_id} / {run.run_id} ended as {terminal.state_text(run.state.value)}."
-         if run.state in TERMINAL_RUN_STATES else f"{run.dag_id} / {run.run_id} is still {run.state}.")
+    done(
+        output,
+        run_shape(run),
+        f"{run.dag_id} / {run.run_id} ended as {terminal.state_text(run.state.value)}."
+        if run.state in TERMINAL_RUN_STATES
+        else f"{run.dag_id} / {run.run_id} is still {run.state}.",
+    )
     if run.state not in TERMINAL_RUN_STATES:
         note(f"It did not end in time. Why: `tradewind runs why {run.dag_id} {run.run_id}`")
     elif run.state is not RunState.SUCCESS:

@@ -49,15 +49,22 @@ def init(folder: Path, output: str) -> None:
     from tradewind.config import CONFIG_FILE
 
     if (folder / CONFIG_FILE).exists():
-        raise ConflictError(f"{folder / CONFIG_FILE} exists already: this folder is a project. Choose another one.")
+        raise ConflictError(
+            f"{folder / CONFIG_FILE} exists already: this folder is a project. Choose another one."
+        )
     made = []
     for place in (folder, folder / "dags", folder / "plugins"):
         place.mkdir(parents=True, exist_ok=True)
-    for file, text in {folder / CONFIG_FILE: commented_settings(), folder / "dags" / "hello.py": EXAMPLE}.items():
+    for file, text in {
+        folder / CONFIG_FILE: commented_settings(),
+        folder / "dags" / "hello.py": EXAMPLE,
+    }.items():
         if not file.exists():
             file.write_text(text, encoding="utf-8")
             made.append(str(file))
     where = "" if folder == Path() else f"cd {folder} && "
-    sentence = f"Made {', '.join(made)}.\nNext: {where}tradewind standalone, and in another terminal:\n" \
-               f"  {where}tradewind dags trigger hello --wait"
+    sentence = (
+        f"Made {', '.join(made)}.\nNext: {where}tradewind standalone, and in another terminal:\n"
+        f"  {where}tradewind dags trigger hello --wait"
+    )
     done(output, {"folder": str(folder), "files": made}, sentence)

@@ -36,12 +36,38 @@ _COMMANDS = {
 }
 
 
+class Root(LazyGroup):
+    """The nouns of Tradewind, and the commands that plugins add: those are asked for when no noun has the name."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command; plugins are loaded only for a name that is not ours."""
+        return super().get_command(ctx, cmd_name) or _of_plugins(cmd_name)
+
+
+def _of_plugins(name: str) -> click.Command | None:
+    from tradewind.cli import installation
+    from tradewind.errors import TradewindError
+    from tradewind.plugins.registry import load_registry
+
+    try:
+        settings = installation.settings()
+        registry = load_registry(settings.plugins_path, disabled=settings.plugins.disabled)
+        if name in {one.name for one in registry.cli_commands()}:
+            command = registry.cli_command(name)
+            return command if isinstance(command, click.Command) else None
+    except TradewindError:
+        pass  # the name is told as unknown; `plugins check` says what is wrong
+    return None
+
+
 @click.group(
-    cls=LazyGroup,
+    cls=Root,
     later=_COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-@click.version_option(None, "--version", package_name="tradewind", prog_name="tradewind", message="%(prog)s %(version)s")
+@click.version_option(
+    None, "--version", package_name="tradewind", prog_name="tradewind", message="%(prog)s %(version)s"
+)
 def cli() -> None:
     """Run workflows, and say why anything waits.
 

@@ -21,6 +21,7 @@ __all__ = [
     "SECONDS",
     "approve",
     "dag_argument",
+    "harmless_yes_option",
     "output_option",
     "run_argument",
     "task_argument",
@@ -34,7 +35,7 @@ _UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_80
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)")
 
 
-class Instant(click.ParamType):
+class Instant(click.ParamType[datetime]):
     """An instant in ISO form; without a zone it is UTC."""
 
     name = "ISO"
@@ -46,11 +47,13 @@ class Instant(click.ParamType):
         try:
             at = datetime.fromisoformat(value)
         except ValueError:
-            self.fail(f"{value!r} is no instant. Write it as 2026-01-31 or 2026-01-31T06:00:00+00:00.", param, ctx)
+            self.fail(
+                f"{value!r} is no instant. Write it as 2026-01-31 or 2026-01-31T06:00:00+00:00.", param, ctx
+            )
         return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
-class Conf(click.ParamType):
+class Conf(click.ParamType[dict[str, Any]]):
     """A JSON object, or @FILE with one."""
 
     name = "JSON"
@@ -69,13 +72,17 @@ class Conf(click.ParamType):
         try:
             found = json.loads(text)
         except ValueError as error:
-            self.fail(f"this is no JSON ({error}). Write for example '{{\"region\": \"eu\"}}'.", param, ctx)
+            self.fail(f'this is no JSON ({error}). Write for example \'{{"region": "eu"}}\'.', param, ctx)
         if not isinstance(found, dict):
-            self.fail(f"this is a JSON {_kind(found)}, but it must be an object: '{{\"region\": \"eu\"}}'.", param, ctx)
+            self.fail(
+                f'this is a JSON {_kind(found)}, but it must be an object: \'{{"region": "eu"}}\'.',
+                param,
+                ctx,
+            )
         return found
 
 
-class MapIndexType(click.ParamType):
+class MapIndexType(click.ParamType[tuple[int, ...]]):
     """A map index: ``3``, or ``3.0`` inside nested mapped groups."""
 
     name = "N"
@@ -92,7 +99,7 @@ class MapIndexType(click.ParamType):
         return tuple(map(int, parts))
 
 
-class Seconds(click.ParamType):
+class Seconds(click.ParamType[float]):
     """A duration: ``90``, ``90s``, ``5m``, ``24h``, ``7d``."""
 
     name = "TIME"
@@ -125,7 +132,9 @@ def _complete_runs(ctx: click.Context, _param: click.Parameter, start: str) -> l
 def _complete_tasks(ctx: click.Context, _param: click.Parameter, start: str) -> list[CompletionItem]:
     from tradewind.cli.completion import task_ids
 
-    return [CompletionItem(name) for name in task_ids(ctx.params.get("dag_id") or "") if name.startswith(start)]
+    return [
+        CompletionItem(name) for name in task_ids(ctx.params.get("dag_id") or "") if name.startswith(start)
+    ]
 
 
 def dag_argument(command: Command) -> Command:
@@ -146,6 +155,12 @@ def task_argument(command: Command) -> Command:
 def yes_option(command: Command) -> Command:
     """Add ``--yes``, which answers the question of :func:`approve`."""
     return click.option("-y", "--yes", is_flag=True, help="Do not ask.")(command)
+
+
+def harmless_yes_option(command: Command) -> Command:
+    """Add ``--yes`` to a command that changes something but need not ask, so that scripts may always say it."""
+    text = "Accepted by every command that changes something; this one does not ask."
+    return click.option("-y", "--yes", is_flag=True, expose_value=False, help=text)(command)
 
 
 def why_option(command: Command) -> Command:

@@ -22,7 +22,9 @@ def dry_run_option(command: Command) -> Command:
     return click.option("--dry-run", is_flag=True, help="Only list what it would do.")(command)
 
 
-def plan_shape(dag_id: str, run_id: str, act: str, plan: ActionPlan, *, dry_run: bool = False) -> dict[str, Any]:
+def plan_shape(
+    dag_id: str, run_id: str, act: str, plan: ActionPlan, *, dry_run: bool = False
+) -> dict[str, Any]:
     """Return an act as JSON: what it changes from which state to which."""
     from tradewind.api.usecases.shapes import map_index_shape
 

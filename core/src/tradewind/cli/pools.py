@@ -8,7 +8,7 @@ import click
 
 from tradewind.cli import installation
 from tradewind.cli.lazy import NearGroup
-from tradewind.cli.options import approve, output_option, yes_option
+from tradewind.cli.options import approve, harmless_yes_option, output_option, yes_option
 from tradewind.cli.output import Column, done, emit, formatted, rows_table, show_rows
 from tradewind.cli.values import chosen_names, missing, read_document
 
@@ -58,8 +58,8 @@ def get(name: str, output: str) -> None:
 @click.argument("slots", type=click.IntRange(0, SLOTS_MAX))
 @click.option("--description", default=None, metavar="TEXT")
 @output_option
-@yes_option
-def set_(name: str, slots: int, description: str | None, output: str, *, yes: bool) -> None:
+@harmless_yes_option
+def set_(name: str, slots: int, description: str | None, output: str) -> None:
     """Create a pool with that many SLOTS, or change it."""
     with installation.parts() as parts:
         known = {pool.name: pool for pool in parts.store.pools()}
@@ -91,7 +91,9 @@ def delete(name: str, output: str, *, yes: bool) -> None:
 def export(names: tuple[str, ...], output: str) -> None:
     """Print pools for `pools import`."""
     with installation.parts() as parts:
-        known = {pool.name: {"slots": pool.slots, "description": pool.description} for pool in parts.store.pools()}
+        known = {
+            pool.name: {"slots": pool.slots, "description": pool.description} for pool in parts.store.pools()
+        }
     click.echo(formatted(output, {name: known[name] for name in chosen_names("pool", names, known)}))
 
 
@@ -118,5 +120,7 @@ def import_(file: Any, output: str, *, yes: bool) -> None:
 def _checked(name: str, content: Any, example: str) -> tuple[int, str]:
     slots = content.get("slots") if isinstance(content, dict) else content
     if not isinstance(slots, int) or isinstance(slots, bool) or not 0 <= slots <= SLOTS_MAX:
-        raise click.UsageError(f'Pool "{name}" needs a number of slots from 0 to {SLOTS_MAX}. Write {example}')
+        raise click.UsageError(
+            f'Pool "{name}" needs a number of slots from 0 to {SLOTS_MAX}. Write {example}'
+        )
     return slots, str(content.get("description", "")) if isinstance(content, dict) else ""

@@ -8,6 +8,7 @@ from tradewind.cli import installation
 from tradewind.cli.lazy import NearGroup
 from tradewind.cli.options import SECONDS, dag_argument, output_option, run_argument
 from tradewind.cli.output import Column, emit, note, show_rows
+from tradewind.cli.output.words import instant
 from tradewind.cli.runs_acts import cancel, clear, mark, pause, resume
 
 
@@ -22,26 +23,24 @@ for _command in (cancel, pause, resume, clear, mark):
 _STATES = ("queued", "running", "paused", "success", "failed", "cancelled")
 
 
-def _instant(value: object) -> str:
-    from tradewind.cli.output.words import instant
-
-    return instant(value)
-
-
 _LIST = (
     Column("DAG", "dag_id"),
     Column("Run", "run_id"),
     Column("State", "state", state=True),
-    Column("Logical date", "logical_date", _instant),
-    Column("Started", "start_date", _instant),
-    Column("Ended", "end_date", _instant),
+    Column("Logical date", "logical_date", instant),
+    Column("Started", "start_date", instant),
+    Column("Ended", "end_date", instant),
 )
 
 
 @runs.command("list")
 @click.argument("dag_id", metavar="[DAG]", required=False)
-@click.option("--state", "states", type=click.Choice(_STATES), multiple=True, help="Only these; may be given again.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=25, show_default=True, help="At most that many.")
+@click.option(
+    "--state", "states", type=click.Choice(_STATES), multiple=True, help="Only these; may be given again."
+)
+@click.option(
+    "--limit", type=click.IntRange(1, 10_000), default=25, show_default=True, help="At most that many."
+)
 @output_option
 def list_(dag_id: str | None, states: tuple[str, ...], limit: int, output: str) -> None:
     """List runs, newest first."""
@@ -89,7 +88,7 @@ def wait(dag_id: str, run_id: str, timeout: float | None, output: str) -> int:
 
     with installation.parts(listen=True) as parts:
         run = find_run(parts.store, dag_id, run_id)
-        return tell_end(parts, await_run(parts, run, timeout=timeout), output)
+        return tell_end(await_run(parts, run, timeout=timeout), output)
 
 
 @runs.command()

@@ -10,6 +10,7 @@ from tradewind.cli import installation
 from tradewind.cli.options import (
     approve,
     dag_argument,
+    harmless_yes_option,
     output_option,
     run_argument,
     why_option,
@@ -35,7 +36,7 @@ def cancel(dag_id: str, run_id: str, why: str, output: str, *, dry_run: bool, ye
             plan = acts.cancel_run(parts.store, dag_id, run_id, by, dry=True)
             approve(f"Cancel it with {len(plan.affected)} unfinished tasks?", yes=yes, destructive=True)
         plan = acts.cancel_run(parts.store, dag_id, run_id, by, dry=dry_run)
-    tell_plan(output, plan_shape(dag_id, run_id, "cancel", plan, dry=dry_run))
+    tell_plan(output, plan_shape(dag_id, run_id, "cancel", plan, dry_run=dry_run))
 
 
 @click.command()
@@ -43,13 +44,15 @@ def cancel(dag_id: str, run_id: str, why: str, output: str, *, dry_run: bool, ye
 @run_argument
 @why_option
 @output_option
-@yes_option
-def pause(dag_id: str, run_id: str, why: str, output: str, *, yes: bool) -> None:
+@harmless_yes_option
+def pause(dag_id: str, run_id: str, why: str, output: str) -> None:
     """Hold a run: running tasks finish, no new ones start."""
     from tradewind.api.usecases import acts
 
     with installation.parts() as parts:
-        plan = acts.pause_run(parts.store, dag_id, run_id, acts.By(installation.actor(), parts.clock.now(), why))
+        plan = acts.pause_run(
+            parts.store, dag_id, run_id, acts.By(installation.actor(), parts.clock.now(), why)
+        )
     tell_plan(output, plan_shape(dag_id, run_id, "pause", plan))
 
 
@@ -58,27 +61,39 @@ def pause(dag_id: str, run_id: str, why: str, output: str, *, yes: bool) -> None
 @run_argument
 @why_option
 @output_option
-@yes_option
-def resume(dag_id: str, run_id: str, why: str, output: str, *, yes: bool) -> None:
+@harmless_yes_option
+def resume(dag_id: str, run_id: str, why: str, output: str) -> None:
     """Let a paused run go on."""
     from tradewind.api.usecases import acts
 
     with installation.parts() as parts:
-        plan = acts.resume_run(parts.store, dag_id, run_id, acts.By(installation.actor(), parts.clock.now(), why))
+        plan = acts.resume_run(
+            parts.store, dag_id, run_id, acts.By(installation.actor(), parts.clock.now(), why)
+        )
     tell_plan(output, plan_shape(dag_id, run_id, "resume", plan))
 
 
 @click.command()
 @dag_argument
 @run_argument
-@click.option("--only-failed", is_flag=True, help="Only what failed, was cancelled or could not run because of that.")
+@click.option(
+    "--only-failed", is_flag=True, help="Only what failed, was cancelled or could not run because of that."
+)
 @click.option("--newest", is_flag=True, help="Move the run to the DAG's newest version first.")
 @why_option
 @dry_run_option
 @output_option
 @yes_option
 def clear(
-    dag_id: str, run_id: str, why: str, output: str, *, only_failed: bool, newest: bool, dry_run: bool, yes: bool
+    dag_id: str,
+    run_id: str,
+    why: str,
+    output: str,
+    *,
+    only_failed: bool,
+    newest: bool,
+    dry_run: bool,
+    yes: bool,
 ) -> None:
     """Let all tasks of a run start afresh, or those that failed; each with a fresh set of tries."""
     from tradewind.api.usecases import acts
@@ -94,7 +109,7 @@ def clear(
         if not dry_run and not yes:
             approve(f"Clear {len(act(dry=True).affected)} task instances?", yes=yes, destructive=True)
         plan = act(dry=dry_run)
-    tell_plan(output, plan_shape(dag_id, run_id, "clear", plan, dry=dry_run))
+    tell_plan(output, plan_shape(dag_id, run_id, "clear", plan, dry_run=dry_run))
 
 
 @click.command()
@@ -117,4 +132,4 @@ def mark(dag_id: str, run_id: str, state: str, why: str, output: str, *, dry_run
             affected = acts.mark_run(parts.store, dag_id, run_id, target, by, dry=True).affected
             approve(f"End it as {state}, with {len(affected)} unfinished tasks?", yes=yes, destructive=True)
         plan = acts.mark_run(parts.store, dag_id, run_id, target, by, dry=dry_run)
-    tell_plan(output, plan_shape(dag_id, run_id, f"mark {state}", plan, dry=dry_run))
+    tell_plan(output, plan_shape(dag_id, run_id, f"mark {state}", plan, dry_run=dry_run))

@@ -50,7 +50,9 @@ def people_run(shown: Mapping[str, Any], story: Sequence[tuple[datetime, str]], 
         rows_table(named(tasks[:TASKS_SHOWN_MAX]), TASK_COLUMNS)
     if len(tasks) > TASKS_SHOWN_MAX:
         left = len(tasks) - TASKS_SHOWN_MAX
-        click.echo(f"… and {left:,} more: `tradewind tasks list {shown['dag_id']} {shown['run_id']} --state failed`")
+        click.echo(
+            f"… and {left:,} more: `tradewind tasks list {shown['dag_id']} {shown['run_id']} --state failed`"
+        )
     if story:
         click.echo(f"\n{terminal.styled('What happened', 'bold')}")
         for at, text in story:

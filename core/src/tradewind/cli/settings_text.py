@@ -14,8 +14,10 @@ from tradewind.config import Settings
 
 def commented_settings() -> str:
     """Return a settings file that says what can be set, with every default, all of it commented out."""
-    lines = ["# Settings of this installation. Everything has a default; uncomment what you want to change.",
-             "# The environment overrides it: TRADEWIND__DAGS__FOLDER=… is [dags] folder."]
+    lines = [
+        "# Settings of this installation. Everything has a default; uncomment what you want to change.",
+        "# The environment overrides it: TRADEWIND__DAGS__FOLDER=… is [dags] folder.",
+    ]
     for section, kind in config.sections().items():
         lines += ["", f"# {(inspect.getdoc(kind) or '').splitlines()[0]}", f"[{section}]"]
         notes = _notes(kind)

@@ -10,6 +10,7 @@ from tradewind.cli import installation
 from tradewind.cli.lazy import NearGroup
 from tradewind.cli.options import MAP_INDEX, dag_argument, output_option, run_argument, task_argument
 from tradewind.cli.output import Column, emit, show_rows, terminal
+from tradewind.cli.output.words import instant
 from tradewind.cli.tasks_acts import clear, hold, mark, release, run
 from tradewind.cli.tasks_local import render, test
 from tradewind.cli.tasks_logs import logs
@@ -28,13 +29,17 @@ def tasks() -> None:
 for _command in (logs, clear, mark, hold, release, run, render, test):
     tasks.add_command(_command)
 
-map_index_option = click.option("--map-index", type=MAP_INDEX, default=None, help="Of a mapped task: 3, or 3.0.")
+map_index_option = click.option(
+    "--map-index", type=MAP_INDEX, default=None, help="Of a mapped task: 3, or 3.0."
+)
 
 
 @tasks.command("list")
 @dag_argument
 @run_argument
-@click.option("--state", "states", type=click.Choice(_STATES), multiple=True, help="Only these; may be given again.")
+@click.option(
+    "--state", "states", type=click.Choice(_STATES), multiple=True, help="Only these; may be given again."
+)
 @output_option
 def list_(dag_id: str, run_id: str, states: tuple[str, ...], output: str) -> None:
     """List the task instances of a run."""
@@ -66,7 +71,7 @@ def show(dag_id: str, run_id: str, task_id: str, map_index: tuple[int, ...] | No
 
     with installation.parts() as parts:
         rows = show_task(parts.store, dag_id, run_id, task_id, map_index)
-    emit(output, rows[0] if len(rows) == 1 else rows, lambda: [_people(row) for row in rows] and None)
+    emit(output, rows[0] if len(rows) == 1 else rows, lambda: _people(rows))
 
 
 @tasks.command()
@@ -105,13 +110,27 @@ def _plugin_reasons(parts: Any) -> Any:
     return ask
 
 
-def _people(row: dict[str, Any]) -> None:
+def _people(rows: list[dict[str, Any]]) -> None:
+    for row in rows:
+        _people_task(row)
+
+
+def _people_task(row: dict[str, Any]) -> None:
     from tradewind.cli.output import rows_table
-    from tradewind.cli.output.words import instant
     from tradewind.cli.runs_text import task_name
 
     click.echo(f"{terminal.styled(task_name(row), 'bold')}  {terminal.state_text(row['state'])}")
-    for name in ("reason", "label", "operator", "pool", "executor", "queue", "worker", "try_number", "tries_max"):
+    for name in (
+        "reason",
+        "label",
+        "operator",
+        "pool",
+        "executor",
+        "queue",
+        "worker",
+        "try_number",
+        "tries_max",
+    ):
         if row[name] not in {None, ""}:
             click.echo(f"  {name.replace('_', ' '):<12} {row[name]}")
     if row["attempts"]:

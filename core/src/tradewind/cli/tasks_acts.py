@@ -13,6 +13,7 @@ from tradewind.cli.options import (
     SECONDS,
     approve,
     dag_argument,
+    harmless_yes_option,
     output_option,
     run_argument,
     task_argument,
@@ -30,7 +31,9 @@ def _selecting(command: Command) -> Command:
         click.option("--map-index", type=MAP_INDEX, default=None, help="Only that index of a mapped task."),
         click.option("--upstream", is_flag=True, help="And all tasks before it."),
         click.option("--downstream", is_flag=True, help="And all tasks after it."),
-        click.option("--only-failed", is_flag=True, help="Of these only what failed or could not run because of that."),
+        click.option(
+            "--only-failed", is_flag=True, help="Of these only what failed or could not run because of that."
+        ),
         click.option("--past", is_flag=True, help="Also in runs of earlier logical dates."),
         click.option("--future", is_flag=True, help="Also in runs of later logical dates."),
     ):
@@ -61,7 +64,16 @@ def _selection(task_id: str, options: dict[str, Any]) -> Any:
 @output_option
 @yes_option
 def clear(
-    dag_id: str, run_id: str, task_id: str, why: str, output: str, *, newest: bool, dry_run: bool, yes: bool, **options: Any
+    dag_id: str,
+    run_id: str,
+    task_id: str,
+    why: str,
+    output: str,
+    *,
+    newest: bool,
+    dry_run: bool,
+    yes: bool,
+    **options: Any,
 ) -> None:
     """Let a task start afresh, with a fresh set of tries. An ended run goes on."""
     from tradewind.api.usecases import acts
@@ -88,7 +100,16 @@ def clear(
 @output_option
 @yes_option
 def mark(
-    dag_id: str, run_id: str, task_id: str, state: str, why: str, output: str, *, dry_run: bool, yes: bool, **options: Any
+    dag_id: str,
+    run_id: str,
+    task_id: str,
+    state: str,
+    why: str,
+    output: str,
+    *,
+    dry_run: bool,
+    yes: bool,
+    **options: Any,
 ) -> None:
     """End a task as success or failed, whatever it did; the run goes on from there."""
     from tradewind.api.usecases import acts
@@ -112,9 +133,14 @@ def mark(
 @click.option("--map-index", type=MAP_INDEX, default=None, help="Only that index of a mapped task.")
 @why_option
 @output_option
-@yes_option
+@harmless_yes_option
 def hold(
-    dag_id: str, run_id: str, task_id: str, map_index: tuple[int, ...] | None, why: str, output: str, *, yes: bool
+    dag_id: str,
+    run_id: str,
+    task_id: str,
+    map_index: tuple[int, ...] | None,
+    why: str,
+    output: str,
 ) -> None:
     """Keep a task of a run from starting until it is released."""
     _hold(dag_id, run_id, task_id, map_index, why, output, held=True)
@@ -127,9 +153,14 @@ def hold(
 @click.option("--map-index", type=MAP_INDEX, default=None, help="Only that index of a mapped task.")
 @why_option
 @output_option
-@yes_option
+@harmless_yes_option
 def release(
-    dag_id: str, run_id: str, task_id: str, map_index: tuple[int, ...] | None, why: str, output: str, *, yes: bool
+    dag_id: str,
+    run_id: str,
+    task_id: str,
+    map_index: tuple[int, ...] | None,
+    why: str,
+    output: str,
 ) -> None:
     """Let a held task start again."""
     _hold(dag_id, run_id, task_id, map_index, why, output, held=False)
@@ -170,13 +201,20 @@ def run(
         selection = Selection(tasks=(task_id,), map_index=map_index or ())
         plan = acts.clear(parts.store, dag_id, found.run_id, selection, by)
         if wait:
-            return tell_end(parts, await_run(parts, found, timeout=timeout), output)
+            return tell_end(await_run(parts, found, timeout=timeout), output)
     tell_plan(output, plan_shape(dag_id, found.run_id, "run", plan))
     return 0
 
 
 def _hold(
-    dag_id: str, run_id: str, task_id: str, map_index: tuple[int, ...] | None, why: str, output: str, *, held: bool
+    dag_id: str,
+    run_id: str,
+    task_id: str,
+    map_index: tuple[int, ...] | None,
+    why: str,
+    output: str,
+    *,
+    held: bool,
 ) -> None:
     from tradewind.api.usecases import acts
     from tradewind.domain.actions import Selection

@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tradewind.cli import installation
-from tradewind.cli.options import CONF, INSTANT, MAP_INDEX, dag_argument, output_option, run_argument, task_argument
+from tradewind.cli.options import (
+    CONF,
+    INSTANT,
+    MAP_INDEX,
+    dag_argument,
+    output_option,
+    run_argument,
+    task_argument,
+)
 from tradewind.cli.output import Column, emit, show_rows, terminal
 
 if TYPE_CHECKING:
@@ -36,7 +44,9 @@ def render(dag_id: str, run_id: str, task_id: str, map_index: tuple[int, ...] | 
     with installation.parts() as parts:
         found = show_task(parts.store, dag_id, run_id, task_id, map_index)
     if len(found) > 1:
-        raise click.UsageError(f'Task "{task_id}" is mapped: choose one of its {len(found)} instances with --map-index.')
+        raise click.UsageError(
+            f'Task "{task_id}" is mapped: choose one of its {len(found)} instances with --map-index.'
+        )
     fields = found[0]["rendered"]
     rows = [{"field": name, "value": text} for name, text in fields.items()]
     columns = (Column("Field", "field"), Column("Value", "value"))
@@ -56,8 +66,13 @@ def render(dag_id: str, run_id: str, task_id: str, map_index: tuple[int, ...] | 
 @click.option("--conf", type=CONF, default=None, help="Params of the run, or @FILE.")
 @click.option("--map-index", type=MAP_INDEX, default=None, help="Of a mapped task (default: 0).")
 @click.option("--xcom", "xcoms", multiple=True, metavar="TASK=JSON", help="What an upstream task returned.")
-@click.option("--file", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), default=None,
-              help="The file that makes the DAG (default: found in the DAG folder).")
+@click.option(
+    "--file",
+    "file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    default=None,
+    help="The file that makes the DAG (default: found in the DAG folder).",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Do not show the task's log.")
 @output_option
 def test(

@@ -25,10 +25,23 @@ _LEVEL_STYLES = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red", "DEBUG"
 @run_argument
 @task_argument
 @click.option("--map-index", type=MAP_INDEX, default=None, help="Of a mapped task: 3, or 3.0.")
-@click.option("--try", "try_number", type=click.IntRange(min=1), default=None, metavar="N", help="A try (default: the newest).")
+@click.option(
+    "--try",
+    "try_number",
+    type=click.IntRange(min=1),
+    default=None,
+    metavar="N",
+    help="A try (default: the newest).",
+)
 @click.option("-f", "--follow", is_flag=True, help="Go on until the task has ended.")
-@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True,
-              help="json prints the stored lines.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="json prints the stored lines.",
+)
 def logs(
     dag_id: str,
     run_id: str,
@@ -80,7 +93,11 @@ def _kept(parts: Parts, snapshot: RunSnapshot, row: InstanceRow, try_number: int
         return
     if not wanted:
         tries = ", ".join(map(str, sorted({one.try_number for one in found})))
-        what = f"no log of try {try_number}; there are logs of try {tries}" if found else f"no log: it is {row.state}"
+        what = (
+            f"no log of try {try_number}; there are logs of try {tries}"
+            if found
+            else f"no log: it is {row.state}"
+        )
         raise click.ClickException(f'Task "{row.task_id}" of run "{snapshot.run.run_id}" has {what}.')
     for one in wanted:
         if len(wanted) > 1:

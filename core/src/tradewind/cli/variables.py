@@ -104,7 +104,9 @@ def import_(file: Any, output: str, *, yes: bool) -> None:
         known = {row[0] for row in parts.store.variables()}
         replaced = sorted(known & set(found))
         if replaced:
-            approve(f"Replace {len(replaced)} variables ({', '.join(replaced[:5])})?", yes=yes, destructive=True)
+            approve(
+                f"Replace {len(replaced)} variables ({', '.join(replaced[:5])})?", yes=yes, destructive=True
+            )
         for key, value in found.items():
             text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
             parts.secrets.variable_set(key, text, actor=installation.actor())

@@ -15,7 +15,13 @@ from tradewind.cli.output.words import lasted
 from tradewind.cli.waiting import looks
 from tradewind.domain.explain import explain_run, explain_unfinished
 from tradewind.domain.records import EventRow, InstanceRow, RunRow, RunSnapshot, format_map_index
-from tradewind.domain.states import SLOT_STATES, TERMINAL_RUN_STATES, TERMINAL_TASK_STATES, RunState, TaskState
+from tradewind.domain.states import (
+    SLOT_STATES,
+    TERMINAL_RUN_STATES,
+    TERMINAL_TASK_STATES,
+    RunState,
+    TaskState,
+)
 from tradewind.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -66,7 +72,9 @@ class _Feed:
     def __init__(self, parts: Parts, run: RunRow) -> None:
         self._store = parts.store
         self._run = run
-        self._seen = max(0, self._store.last_event_id() - EVENTS_READ_MAX)  # the last ones say how it came here
+        self._seen = max(
+            0, self._store.last_event_id() - EVENTS_READ_MAX
+        )  # the last ones say how it came here
         self.lines: list[str] = []
 
     def read(self) -> list[str]:
@@ -107,7 +115,11 @@ def _picture(parts: Parts, snapshot: RunSnapshot, feed: _Feed) -> list[str]:
 def _head(snapshot: RunSnapshot, now: datetime) -> str:
     run = snapshot.run
     state = run.state.value
-    took = "" if run.started_at is None else f" {lasted(((run.ended_at or now) - run.started_at).total_seconds())}"
+    took = (
+        ""
+        if run.started_at is None
+        else f" {lasted(((run.ended_at or now) - run.started_at).total_seconds())}"
+    )
     return (
         f"{terminal.styled(run.dag_id, 'bold')} / {run.run_id}  {terminal.state_mark(state)} "
         f"{terminal.state_text(state)}{took}" + (f": {run.reason}" if run.reason else "")
@@ -178,6 +190,6 @@ def _waiting_lines(parts: Parts, snapshot: RunSnapshot, now: datetime) -> list[s
     return lines
 
 
-_PLAIN_KINDS: frozenset[Any] = frozenset({"upstream", "mapping", "setup", "queued", "running", "ended", "run_queued"})
-
-
+_PLAIN_KINDS: frozenset[Any] = frozenset(
+    {"upstream", "mapping", "setup", "queued", "running", "ended", "run_queued"}
+)

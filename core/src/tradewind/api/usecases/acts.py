@@ -66,9 +66,7 @@ def trigger(
 def pause_dag(store: Metastore, dag_id: str, by: By, *, hold: bool = False) -> bool:
     """Stop a DAG's schedule, with ``hold`` its active runs too; return whether that changed anything."""
     authorize(by.actor, "dag.pause", dag_id)
-    return _on_dag(
-        store, dag_id, lambda dag: actions.pause_dag(dag, actor=by.actor, why=by.why, hold=hold)
-    )
+    return _on_dag(store, dag_id, lambda dag: actions.pause_dag(dag, actor=by.actor, why=by.why, hold=hold))
 
 
 def unpause_dag(store: Metastore, dag_id: str, by: By) -> bool:

@@ -12,6 +12,8 @@ class ForbiddenError(TradewindError):
 
 
 def authorize(actor: str, action: str, subject: str) -> None:
-    """Return when ``actor`` may do ``action`` ("run.cancel") to ``subject`` ("sales/manual__2026"); else ``ForbiddenError``."""
+    """Raise ``ForbiddenError`` unless ``actor`` may do ``action`` ("run.cancel") to ``subject`` ("sales/manual__2026")."""
     if not actor.startswith(LOCAL_PREFIX):
-        raise ForbiddenError(f"{actor} may not do {action} to {subject}. Ask an administrator for the permission.")
+        raise ForbiddenError(
+            f"{actor} may not do {action} to {subject}. Ask an administrator for the permission."
+        )

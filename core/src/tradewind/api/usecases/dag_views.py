@@ -80,7 +80,9 @@ def next_runs(
     spec = store.spec(dag.version_id)
     if next_run(dag) is None:
         return []
-    return [{"run_after": iso(tick), "logical_date": iso(tick)} for tick in _ticks(dag, spec, timetables, number)]
+    return [
+        {"run_after": iso(tick), "logical_date": iso(tick)} for tick in _ticks(dag, spec, timetables, number)
+    ]
 
 
 def _ticks(
@@ -101,7 +103,7 @@ def _in_words(spec: DagSpec, timetables: Mapping[str, TimetableFactory]) -> str 
 
 
 def source_of(store: Metastore, dag_id: str, number: int | None = None) -> tuple[str, str]:
-    """Return (file, text) that made a DAG's newest version, or version ``number``; ``NotFoundError`` names those kept."""
+    """Return (file, text) that made a DAG's newest version, or ``number``; ``NotFoundError`` names those kept."""
     dag = find_dag(store, dag_id)
     version_id = dag.version_id
     if number is not None:

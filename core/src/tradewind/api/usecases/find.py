@@ -34,7 +34,11 @@ def find_run(store: Metastore, dag_id: str, run_id: str) -> RunRow:
     names = [run.run_id for run in newest]
     near = difflib.get_close_matches(run_id, names, n=NEAR_MAX) or names[:NEAR_MAX]
     what = "Several begin so" if beginning else "Near ones or the newest"
-    listed = [run.run_id for run in store.search_runs(run_id, dag_id=dag_id, limit=NEAR_MAX)] if beginning else near
+    listed = (
+        [run.run_id for run in store.search_runs(run_id, dag_id=dag_id, limit=NEAR_MAX)]
+        if beginning
+        else near
+    )
     raise NotFoundError(f'DAG "{dag_id}" has no run "{run_id}". {what}: {", ".join(listed)}')
 
 
@@ -66,7 +70,11 @@ def find_instances(
     picked = [row for row in rows if row.map_index[: len(map_index)] == map_index]
     if not picked:
         last = format_map_index(rows[-1].map_index)
-        known = f"its map indexes are {format_map_index(rows[0].map_index)} to {last}" if last else "it is not mapped"
+        known = (
+            f"its map indexes are {format_map_index(rows[0].map_index)} to {last}"
+            if last
+            else "it is not mapped"
+        )
         raise NotFoundError(f'task "{task_id}" has no map index {format_map_index(map_index)}: {known}')
     return picked
 

@@ -65,4 +65,8 @@ def parse_line(line: str) -> dict[str, Any]:
         found = json.loads(line)
     except ValueError:
         found = None
-    return found if isinstance(found, dict) else {"at": "", "level": "INFO", "logger": "", "message": line, "stream": ""}
+    return (
+        found
+        if isinstance(found, dict)
+        else {"at": "", "level": "INFO", "logger": "", "message": line, "stream": ""}
+    )

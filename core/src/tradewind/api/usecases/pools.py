@@ -10,7 +10,7 @@ from tradewind.ports.metastore import Metastore
 
 def list_pools(store: Metastore) -> list[dict[str, Any]]:
     """Return all pools by name, each with the slots in use and the instances that wait for some."""
-    rows = {
+    rows: dict[str, dict[str, Any]] = {
         pool.name: {
             "name": pool.name,
             "slots": pool.slots,

@@ -13,7 +13,9 @@ from tradewind.errors import NotFoundError
 from tradewind.ports.metastore import Metastore
 
 
-def list_dags(store: Metastore, *, tags: tuple[str, ...] = (), paused: bool | None = None) -> list[dict[str, Any]]:
+def list_dags(
+    store: Metastore, *, tags: tuple[str, ...] = (), paused: bool | None = None
+) -> list[dict[str, Any]]:
     """Return all DAGs, by id; those with all of ``tags``, and ``paused`` or not."""
     rows = [dag_shape(listing, spec_or_none(store, listing.dag.version_id)) for listing in store.dag_list()]
     return [

@@ -79,7 +79,7 @@ def why_task(
     default_executor: str = "local",
     shard: str = "main",
 ) -> list[dict[str, Any]]:
-    """Return why a task's instances stand where they stand, one entry each. Errors: ``find_run``, ``find_instances``."""
+    """Return why a task's instances stand where they stand, one entry each; errors as ``find_instances``."""
     snapshot = find_snapshot(store, dag_id, run_id)
     now = store.now()
     facts = gather(store, now, snapshot, default_executor=default_executor, shard=shard)

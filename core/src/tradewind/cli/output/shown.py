@@ -90,7 +90,8 @@ def rows_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> 
     """Print a table for people."""
     cells = [[_one_line(column.cell(row)) for column in columns] for row in rows]
     styles = [
-        [terminal.state_style(str(row.get(column.key))) if column.state else "" for column in columns] for row in rows
+        [terminal.state_style(str(row.get(column.key))) if column.state else "" for column in columns]
+        for row in rows
     ]
     for line in table_lines(
         [column.title for column in columns],

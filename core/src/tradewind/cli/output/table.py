@@ -11,7 +11,11 @@ CELL_MIN = 8  # a column is not cut below that
 
 
 def table_lines(
-    titles: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[bool], styles: Sequence[Sequence[str]]
+    titles: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    right: Sequence[bool],
+    styles: Sequence[Sequence[str]],
 ) -> list[str]:
     """Return the lines of a table. ``styles`` names the style of each cell, empty for none."""
     widths = _widths(titles, rows)
@@ -26,8 +30,10 @@ def table_lines(
 
 
 def _widths(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
-    widths = [max([terminal.visible(title), *(terminal.visible(row[place]) for row in rows)])
-              for place, title in enumerate(titles)]
+    widths = [
+        max([terminal.visible(title), *(terminal.visible(row[place]) for row in rows)])
+        for place, title in enumerate(titles)
+    ]
     room = terminal.width() - len(GAP) * (len(widths) - 1)
     while sum(widths) > room:
         widest = max(range(len(widths)), key=lambda place: widths[place])

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tradewind.domain.explain.words import span
-
 MINUTE_SECONDS = 60
 
 
 def age(at: datetime, now: datetime) -> str:
     """Return ``4 min ago`` or ``in 3 h``."""
+    from tradewind.domain.explain.words import span
+
     return f"in {span(at - now)}" if at > now else f"{span(now - at)} ago"
 
 
@@ -24,6 +24,8 @@ def lasted(seconds: float | None) -> str:
     minutes, rest = divmod(int(seconds), MINUTE_SECONDS)
     if minutes < MINUTE_SECONDS:
         return f"{minutes} min {rest} s"
+    from tradewind.domain.explain.words import span
+
     return span(timedelta(seconds=seconds))
 
 

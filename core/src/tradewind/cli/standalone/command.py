@@ -21,7 +21,9 @@ STOP_MARGIN_SECONDS = 10.0  # beyond the grace of attempts, for the parts to wri
 
 
 @click.command(short_help="Run everything on this machine, in one process tree.")
-@click.option("--port", type=click.IntRange(1, 65_535), default=None, help="Of the web page, where one is installed.")
+@click.option(
+    "--port", type=click.IntRange(1, 65_535), default=None, help="Of the web page, where one is installed."
+)
 def standalone(port: int | None) -> int:
     """Run scheduler, DAG processor and worker, watch over them and restart what dies.
 
@@ -44,7 +46,9 @@ def run_standalone(settings: Settings, further: Sequence[Child] = ()) -> int:
     clock = SystemClock()
     started = clock.monotonic()
     prepare_home(settings)
-    os.environ["TRADEWIND_HOME"] = str(settings.home_path)  # tasks and their commands mean the same installation
+    os.environ["TRADEWIND_HOME"] = str(
+        settings.home_path
+    )  # tasks and their commands mean the same installation
     with only_one(settings.run_path) as lock:
         prepare_database(settings)
 
