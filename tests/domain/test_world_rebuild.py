@@ -73,6 +73,8 @@ def random_dag(chance: random.Random) -> DagSpec:
                 decides_branch=chance.random() < 0.2,
                 at_most_once=chance.random() < 0.1,
                 pool_slots=chance.choice([1, 1, 2]),
+                depends_on_past=chance.random() < 0.08,
+                wait_for_downstream=chance.random() < 0.04,
                 max_active_tis_per_dag=chance.choice([None, None, 1, 2]),
             )
         )
@@ -119,6 +121,7 @@ class Twins:
     def step(self, *calls: tuple[str, Dispatch, dict[str, Any]]) -> list[Any]:
         """Make the calls on both, decide, and compare what was written."""
         self.reborn.world = self.reborn.rebuilt()
+        self._tell_previous(self.reborn, self.reborn.store.runs)
         if self.lossy and self.chance.random() < 0.3:
             self._lose_commit(calls)
         answers = []
@@ -147,6 +150,12 @@ class Twins:
             return kernel.report(launch, **fields)
         return kernel.world.lose(launch.instance_id, launch.token, "gone", kernel.now)
 
+    def _tell_previous(self, kernel: Kernel, run_pks: Iterable[int]) -> None:
+        """Say before it is asked what the previous runs are: asking takes one more decision."""
+        for pk in run_pks:
+            if pk in kernel.world.runs:
+                kernel.world.set_previous(pk, kernel.store.previous(pk))
+
     def _lose_commit(self, calls: Iterable[tuple[str, Dispatch, dict[str, Any]]]) -> None:
         kernel = self.live
         for name, launch, fields in calls:
@@ -157,6 +166,7 @@ class Twins:
             kernel.world.put_dag(kernel.store.dags[dag_id])
         for pk in lost.touched_runs:
             kernel.world.load_run(kernel.store.snapshot(pk))
+        self._tell_previous(kernel, lost.touched_runs)
 
     def _call_elsewhere(self, kernel: Kernel, name: str, launch: Dispatch, fields: dict[str, Any]) -> Any:
         """Make the call on a world that has this one instance only, write it, and show the rows to the leader."""
@@ -252,13 +262,14 @@ class Twins:
 
 
 @pytest.mark.parametrize("mode", ["", "remote", "lossy"])
-@pytest.mark.parametrize("seed", range(100))
+@pytest.mark.parametrize("seed", range(80))
 def test_live_and_rebuilt_worlds_decide_the_same(seed: int, mode: str) -> None:
     chance = random.Random(seed)  # noqa: S311
     twins = Twins(random_dag(chance), chance, mode)
     for kernel in (twins.live, twins.reborn):
         for number in range(2):
             kernel.trigger(at=kernel.now - seconds(10 - number))
+    twins._tell_previous(twins.live, twins.live.store.runs)
     twins.step()
     for _ in range(500):
         if not twins.turn():
@@ -266,5 +277,7 @@ def test_live_and_rebuilt_worlds_decide_the_same(seed: int, mode: str) -> None:
     else:
         raise AssertionError("the runs do not end")
     store = twins.live.store
+    if any(node.needs_past for node in store.graphs[1].tasks):
+        return  # a run may wait for a person to repair the one before it
     assert not [run for run in store.runs.values() if run.ended_at is None], store.runs
     assert not [row for row in store.instances.values() if row.state not in TERMINAL_TASK_STATES]

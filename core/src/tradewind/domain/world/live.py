@@ -372,9 +372,9 @@ class Run:
             yield from node.instances()
 
     def node(self, task_id: str) -> Node | None:
-        """Return the node of a task, None if this version has none of that id."""
+        """Return the node of a task, None if this version has none of that id or the run has not started."""
         task = self.graph.by_id.get(task_id)
-        return None if task is None else self.nodes[task.ordinal]
+        return None if task is None or not self.nodes else self.nodes[task.ordinal]
 
 
 def queue_entry(run: Run) -> tuple[int, datetime, int]:

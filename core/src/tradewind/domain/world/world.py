@@ -244,6 +244,7 @@ class World(Inbox):
         for other in list(dag.runs.values()):
             if (
                 other.past is not None
+                and other.past.pk != run.pk
                 and not run.is_backfill
                 and other.row.logical_date > run.row.logical_date
             ):
