@@ -30,13 +30,13 @@ from tradewind.dagbag.messages import (
 )
 from tradewind.domain.spec import DagSpec
 from tradewind.errors import ConfigError
+from tradewind.runtime.environment import clean_environment
 from tradewind.runtime.frames import FrameReader, frame
 
 IN_FLIGHT_FACTOR = 2  # orders per process that the server holds, so that it never waits for the next one
 SILENT_SECONDS = 3.0  # beyond what a file may take, before a server that says nothing is given up
 END_SECONDS = 5.0  # for the server to end its children
 READ_BYTES = 256 * 1024
-_SECRET = re.compile(r"TRADEWIND__(METASTORE|SECRETS)__.*|TRADEWIND_CONN_.*|.*PASSWORD.*|PG.*")
 
 
 class ParsedFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -173,7 +173,7 @@ class Parser:
                 ],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
-                env=clean_environment(os.environ),
+                env=server_environment(os.environ),
             )
         self._sock = ours
         self._warm = False
@@ -228,11 +228,10 @@ class Parser:
             self._suspects.extend(lost)
 
 
-def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return what DAG files may see of the environment: no secret of the installation."""
-    kept = {name: text for name, text in environment.items() if not _SECRET.fullmatch(name)}
+def server_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what DAG files may see of the environment: what their tasks see."""
     # Each thread's arena would count its whole reserve against the limit of memory.
-    return {"MALLOC_ARENA_MAX": "2", **kept}
+    return {"MALLOC_ARENA_MAX": "2", **clean_environment(environment)}
 
 
 def sha_of(source: bytes) -> str:

@@ -18,7 +18,7 @@ from tradewind.plugins.local import make_importable
 from tradewind.runtime.forkserver.engine import TaskEngine
 from tradewind.runtime.forkserver.messages import DagSource
 
-VARIABLE = "TRADEWIND_TASK_PLUGINS"
+VARIABLE = "TW_TASK_PLUGINS"  # what is called TRADEWIND… is a setting or a secret, and does not reach tasks
 MODULE = __name__  # what WorkerOptions.engine names
 
 
