@@ -126,6 +126,7 @@ class Engine:
 
     def _lost_race(self, decision: Decision, races: int) -> None:
         """Somebody changed one of those rows first: see what they are now."""
+        self._inbox.forget_expired()
         if races >= RACES_PER_TURN_MAX:
             self.world = self._build_world()
             return

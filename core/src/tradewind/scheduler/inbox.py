@@ -96,6 +96,10 @@ class Inbox:
         """Note that an attempt's lease is over."""
         self._lost.append(lost)
 
+    def forget_expired(self) -> None:
+        """Drop the leases that seemed to be over: one was renewed meanwhile. Those that still are, are found again."""
+        self._lost = [lost for lost in self._lost if not lost.lease_expired]
+
     def forget_unanswered(self) -> None:
         """Drop everything: whether it was committed is unknown. Workers ask again; leases find the lost again."""
         self._pending.clear()
