@@ -45,12 +45,17 @@ def worker(slots: int | None, name: str) -> None:
     """
     from tradewind.bootstrap import prepare_home
     from tradewind.executors.local_settings import worker_options
+    from tradewind.plugins.local_executor import equipped
+    from tradewind.plugins.registry import load_registry
     from tradewind.runtime.worker import command_line
 
     settings = installation.settings()
     prepare_home(settings)
-    command = command_line(worker_options(settings, slots=slots, name=name))
-    os.execv(command[0], command)  # noqa: S606 - no shell is wanted
+    registry = load_registry(settings.plugins_path, disabled=settings.plugins.disabled)
+    given = worker_options(settings, slots=slots, name=name)
+    options, environment = equipped(given, os.environ, settings.plugins_path, registry)
+    command = command_line(options)
+    os.execve(command[0], command, environment)  # noqa: S606 - no shell is wanted
 
 
 def _titled(part: str) -> None:

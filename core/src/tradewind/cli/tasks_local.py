@@ -91,10 +91,12 @@ def test(
     from tradewind.authoring.compile import compile_dag
     from tradewind.dagbag.check import find_dag_file
     from tradewind.dagbag.load import load_dag_in_process
+    from tradewind.plugins.registry import load_registry
 
     settings = installation.settings()
-    found = file or find_dag_file(dag_id, folder=settings.dags_path)
-    dag = load_dag_in_process(found, dag_id, folder=settings.dags_path)
+    found = file or find_dag_file(dag_id, folder=settings.dags_path, plugins_folder=settings.plugins_path)
+    registry = load_registry(settings.plugins_path, disabled=settings.plugins.disabled)
+    dag = load_dag_in_process(found, dag_id, folder=settings.dags_path, names=registry.template_names())
     spec, _hash = compile_dag(dag)
     task = _task(spec, task_id)
     if not quiet:

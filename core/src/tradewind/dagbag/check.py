@@ -84,7 +84,9 @@ def _read(files: Mapping[str, Path], errors: list[CheckError]) -> dict[str, byte
     return sources
 
 
-def find_dag_file(dag_id: str, *, folder: Path, limits: ParseLimits | None = None) -> Path:
+def find_dag_file(
+    dag_id: str, *, folder: Path, limits: ParseLimits | None = None, plugins_folder: Path | None = None
+) -> Path:
     """Return the file of the DAG folder that makes a DAG; files that name it are tried first.
 
     Raises:
@@ -99,7 +101,7 @@ def find_dag_file(dag_id: str, *, folder: Path, limits: ParseLimits | None = Non
     others = {name: source for name, source in sources.items() if name not in named}
     known: set[str] = set()
     for group in (named, others):
-        with Parser(folder.absolute(), limits or ParseLimits()) as parser:
+        with Parser(folder.absolute(), limits or ParseLimits(), plugins_folder=plugins_folder) as parser:
             for result in parser.parse_all(group):
                 ids = {spec.dag_id for spec, _ in result.dags}
                 if dag_id in ids:
