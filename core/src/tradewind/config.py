@@ -197,12 +197,12 @@ def _environment_values(environment: Mapping[str, str]) -> list[tuple[str, str, 
     found = []
     for name, text in environment.items():
         if name.startswith(ENVIRONMENT_PREFIX):
-            parts = name[len(ENVIRONMENT_PREFIX) :].lower().split("__")
-            if len(parts) != 2:
+            section, _, key = name[len(ENVIRONMENT_PREFIX) :].lower().partition("__")
+            if not section or not key or "__" in key:
                 raise ConfigError(
                     f"The environment variable {name} does not name a setting. Write TRADEWIND__SECTION__KEY."
                 )
-            found.append((parts[0], parts[1], text))
+            found.append((section, key, text))
     return found
 
 
@@ -219,7 +219,9 @@ def _refuse_unknown(values: Mapping[str, Any], path: Path) -> None:
     known = sections()
     for section, content in values.items():
         if section not in known:
-            raise ConfigError(f"Unknown section [{section}] in {path} or the environment.{_near(section, known)}")
+            raise ConfigError(
+                f"Unknown section [{section}] in {path} or the environment.{_near(section, known)}"
+            )
         if not isinstance(content, dict):
             raise ConfigError(f"[{section}] in {path} must be a table of settings.")
         keys = {field.name: field for field in msgspec.structs.fields(known[section])}

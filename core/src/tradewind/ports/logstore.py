@@ -9,7 +9,8 @@ from typing import Protocol
 class LogStore(Protocol):
     """Append-only logs of attempts, readable while they grow.
 
-    A log is JSON lines: ``{"at": ISO, "level": "info", "stream": "log|stdout|stderr|system", "logger": …, "message": …}``.
+    A log is JSON lines: ``{"at": ISO, "level": "info", "stream": …, "logger": …, "message": …}``; the stream is one of
+    log, stdout, stderr, system.
     """
 
     def append(self, key: str, data: bytes) -> None:

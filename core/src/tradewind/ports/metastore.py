@@ -239,7 +239,9 @@ class Metastore(Protocol):
         """Return (id, type, encrypted JSON, description)."""
         ...
 
-    def set_connection(self, conn_id: str, conn_type: str, secret: bytes, description: str, *, actor: str) -> None:
+    def set_connection(
+        self, conn_id: str, conn_type: str, secret: bytes, description: str, *, actor: str
+    ) -> None:
         """Create or replace a connection; audited without its content."""
         ...
 

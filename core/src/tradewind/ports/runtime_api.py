@@ -106,7 +106,9 @@ class TaskContext(_Message, frozen=True, kw_only=True):
     prev_interval_start_success: datetime | None = None
     prev_interval_end_success: datetime | None = None
     prev_started_at_success: datetime | None = None
-    lengths: dict[str, dict[str, int]] = {}  # "task_id" or "task_id[3]" -> XCom key -> length, of upstreams mapped over
+    lengths: dict[
+        str, dict[str, int]
+    ] = {}  # "task_id" or "task_id[3]" -> XCom key -> length, of upstreams mapped over
     resume: dict[str, Any] | None = None
     triggered_by: str = ""
     dag_tags: tuple[str, ...] = ()
@@ -150,13 +152,13 @@ class ReportReply(_Message, frozen=True, kw_only=True):
 
 
 class DataRequest(_Message, frozen=True, kw_only=True):
-    """A question a task process asks through its supervisor. ``verb`` and its arguments:
+    """A question a task process asks through its supervisor.
 
     ========================  ==============================================  ==================================
     verb                      arguments                                       answer
     ========================  ==============================================  ==================================
     ``xcom_get``              task_id, key, map_index (list|null), run_id?,   list of [map_index, JSON text]
-                              dag_id?
+                              dag_id?, item?, prefix?, offset?, limit?
     ``xcom_put``              key, value (JSON text)                          null
     ``connection_get``        conn_id                                         {"type", …} or null
     ``variable_get``          key                                             text or null
