@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]
 import signal
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -12,6 +13,7 @@ from tradewind.runtime.forkserver.load import execute_source
 from tradewind.runtime.forkserver.messages import DagSource
 
 STDOUT = 1
+SIGTERM = int(signal.SIGTERM)
 
 
 class Data(Protocol):
@@ -59,15 +61,18 @@ class TaskEngine:
         return {dag.dag_id: dag for dag in dags}
 
     def arrange(self, loaded: Mapping[str, Any], clock: Clock) -> None:
+        from tradewind.runtime.task.execute import Termination, run_attempt
         from tradewind.runtime.task.logs import install
+        from tradewind.runtime.task.mask import Masker
         from tradewind.runtime.task.warm import warm
 
         self._records = install(STDOUT, clock=clock)
+        self._run_attempt = run_attempt
+        self._masker = Masker()
+        self._termination = Termination()
         warm(loaded.values())
 
     def run(self, loaded: Mapping[str, Any], context: TaskContext, data: Data, clock: Clock) -> OutcomeReport:
-        from tradewind.runtime.task.execute import Termination, run_attempt
-
         dag = loaded.get(context.dag_id)
         if dag is None:
             known = ", ".join(sorted(loaded)) or "none"
@@ -78,10 +83,11 @@ class TaskEngine:
                 reason=f"{context.file} makes no DAG {context.dag_id!r} here; it makes: {known}."
                 " A DAG file must make the same DAGs wherever it is imported.",
             )
-        termination = Termination()
-        signal.signal(signal.SIGTERM, termination)
+        _signal.signal(SIGTERM, self._termination)  # the C function: its wrapper costs a fork thirty pages
         try:
-            return run_attempt(dag, context, data, clock=clock, termination=termination)
+            return self._run_attempt(
+                dag, context, data, clock=clock, masker=self._masker, termination=self._termination
+            )
         finally:
             self._records.close()
 
