@@ -89,7 +89,7 @@ class Executor(Protocol):
         ...
 
     def dispatch(self, launches: Sequence[Launch]) -> None:
-        """Hand over launches; what cannot be delivered now is kept until a worker is there, or comes back LaunchFailed."""
+        """Hand over launches; what cannot be delivered now is kept for a worker, or comes back as LaunchFailed."""
         ...
 
     def cancel(self, attempts: Sequence[tuple[int, int]], grace_seconds: float) -> None:
