@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from tests.domain.kernel import T0, Kernel, by_task, dag, over, seconds, task
+from tradewind.domain import decide
 from tradewind.domain.actions import Selection, clear
+from tradewind.domain.decide.ready import look
 from tradewind.domain.leases import LOSSES_MAX, Loss, ReportVerdict
 from tradewind.domain.outcome import OutcomeKind
 from tradewind.domain.spec import DagSpec, GroupSpec, RetrySpec, TriggerRule
@@ -823,3 +825,32 @@ def test_a_run_that_is_queued_again_gets_its_whole_time() -> None:
     kernel.world.sync_run(kernel.store.snapshot(pk))
     kernel.drain()
     assert kernel.run_state(pk) == "success"
+
+
+def test_a_run_that_cannot_be_decided_on_is_set_aside_and_the_others_go_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kernel = Kernel(dag(task("a"), task("b", "a")))
+    bad, good = kernel.trigger(), kernel.trigger()
+    kernel.settle()
+
+    def broken(world: Any, cell: Any, now: Any) -> None:
+        if cell.node.run.pk == bad:
+            raise RuntimeError("a bug")
+        look(world, cell, now)
+
+    monkeypatch.setattr(decide, "look", broken)
+    for launch in list(kernel.queue):
+        kernel.claim(launch)
+        kernel.report(launch)
+    kernel.queue.clear()
+    decision = kernel.decide()
+    assert [(pk, str(error)) for pk, error in decision.troubles] == [(bad, "a bug")]
+    assert list(kernel.world.runs) == [good]
+    assert kernel.states(bad) == {"a": "queued", "b": "none"}
+    kernel.drain()
+    assert kernel.run_state(good) == "success"
+    monkeypatch.undo()
+    kernel.world.load_run(kernel.store.snapshot(bad))
+    kernel.drain()
+    assert kernel.run_state(bad) == "success"

@@ -113,6 +113,8 @@ class Engine:
         while True:
             self._inbox.apply(self.world, now)
             decision = decide(self.world, now)
+            if decision.troubles:
+                self._set_aside(decision)
             result = self._store.commit(decision.batch, term=self._term) if decision.batch else None
             if isinstance(result, LostRace):
                 races += 1
@@ -123,6 +125,12 @@ class Engine:
             self._after_commit(decision)
             if not self._provide(decision):
                 return decision
+
+    def _set_aside(self, decision: Decision) -> None:
+        """Some runs could not be decided on: they rest as they are until somebody changes them, the others go on."""
+        for run_pk, error in decision.troubles:
+            self._on_trouble(f"run {run_pk}", error)
+        self._inbox.forget_runs({run_pk for run_pk, _ in decision.troubles})
 
     def _lost_race(self, decision: Decision, races: int) -> None:
         """Somebody changed one of those rows first: see what they are now."""

@@ -100,6 +100,17 @@ class Inbox:
         """Drop the leases that seemed to be over: one was renewed meanwhile. Those that still are, are found again."""
         self._lost = [lost for lost in self._lost if not lost.lease_expired]
 
+    def forget_runs(self, run_pks: set[int]) -> None:
+        """Drop the calls that concern those runs, without an answer: what was said of them is not written."""
+        self._pending = [
+            pending
+            for pending in self._pending
+            if run_pks.isdisjoint(
+                run_pk_of(one.instance_id) for one in (*pending.call.claims, *pending.call.reports)
+            )
+        ]
+        self._lost = [lost for lost in self._lost if run_pk_of(lost.instance_id) not in run_pks]
+
     def forget_unanswered(self) -> None:
         """Drop everything: whether it was committed is unknown. Workers ask again; leases find the lost again."""
         self._pending.clear()

@@ -16,6 +16,8 @@ decision holds: drop ``touched_runs``, load them (and ``touched_dags``) again, r
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from heapq import heappop
 
@@ -63,6 +65,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     touched_runs: tuple[int, ...] = ()  # to be loaded again if the commit fails
     touched_dags: tuple[str, ...] = ()
     need_previous: tuple[int, ...] = ()  # runs whose previous run World.set_previous should tell
+    troubles: tuple[tuple[int, Exception], ...] = ()  # runs set aside because deciding on them failed: log it
     need_run_pks: int = 0  # how many run keys World.run_pks should get
 
     def __bool__(self) -> bool:
@@ -99,8 +102,18 @@ def decide(world: World, now: datetime) -> Decision:
         touched_runs=touched_runs,
         touched_dags=touched_dags,
         need_previous=tuple(world.need_previous),
+        troubles=tuple(world.troubles_taken()),
         need_run_pks=need,
     )
+
+
+@contextmanager
+def _alone(world: World, run: Run) -> Iterator[None]:
+    """Keep what goes wrong with one run from stopping the others: that run is set aside and reported."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - whatever a bug or a row that should not be has led to
+        world.set_aside(run, error)
 
 
 def _take_due(world: World, now: datetime) -> None:
@@ -116,7 +129,8 @@ def _take_due(world: World, now: datetime) -> None:
         elif kind == "run":
             world.starting[what.dag.dag_id] = what.dag
         elif kind == "timeout":
-            time_out(world, what, at, now)
+            with _alone(world, what):
+                time_out(world, what, at, now)
         elif kind == "rate":
             what.let_all_lanes_back(max(0, what.room(now)))
 
@@ -161,21 +175,27 @@ def _follow_tasks(world: World, now: datetime) -> bool:
                 line_up(world, instance, now)
     elif world.failing:
         _, (run, failed) = world.failing.popitem()
-        fail_fast(world, run, failed, now)
+        with _alone(world, run):
+            fail_fast(world, run, failed, now)
     elif world.expansions:
         known, world.expansions = world.expansions, {}
         for (_, scope, prefix), run in sorted(known.items(), key=_in_graph_order):
-            expand_group(world, run, scope, prefix, now)
+            with _alone(world, run):
+                expand_group(world, run, scope, prefix, now)
     elif world.checks:
         checks = world.checks
         while checks:
             cell = heappop(checks)[4]
             cell.checking = False
-            look(world, cell, now)
+            try:
+                look(world, cell, now)
+            except Exception as error:  # noqa: BLE001 - see _alone; this is the hot path
+                world.set_aside(cell.node.run, error)
     elif world.group_checks:
         ended, world.group_checks = world.group_checks, {}
         for (_, name, prefix), run in sorted(ended.items(), key=_inner_groups_first):
-            check_group(world, run, name, prefix)
+            with _alone(world, run):
+                check_group(world, run, name, prefix)
     else:
         return False
     return True
@@ -190,7 +210,8 @@ def _follow_runs(world: World, now: datetime) -> bool:
     elif world.checked_runs:
         checked, world.checked_runs = world.checked_runs, {}
         for run in checked.values():
-            finish_run(world, run, now)
+            with _alone(world, run):
+                finish_run(world, run, now)
     else:
         return False
     return True

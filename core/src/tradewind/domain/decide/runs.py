@@ -74,6 +74,8 @@ def finish_run(world: World, run: Run, now: datetime) -> None:
     """End a run of which nothing can move any more; fail what would wait for ever."""
     run.checking = False
     state = run.row.state
+    if run.ended:
+        return
     if state is not RunState.RUNNING and state is not RunState.PAUSED:
         return
     if run.unfinished == 0:

@@ -96,6 +96,7 @@ class Ledger:
         self.redispatch: list[Instance] = []  # queued, but perhaps never handed over
         self.cancels: list[tuple[int, int, str]] = []
         self.need_previous: dict[int, Run] = {}
+        self.troubles: list[tuple[int, Exception]] = []  # runs that were set aside
         self.lacking: dict[str, Dag] = {}  # DAGs that could not make runs for want of run keys
 
     @property

@@ -23,7 +23,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from tradewind.domain.graph import Graph
 from tradewind.domain.reasons import ReasonKind
-from tradewind.domain.records import DagRow, InstanceRow, PoolRow, RunSnapshot
+from tradewind.domain.records import DagRow, InstanceRow, PoolRow, RunSnapshot, run_pk_of
 from tradewind.domain.spec import DagSpec
 from tradewind.domain.states import SLOT_STATES, TERMINAL_RUN_STATES, RunState, TaskState
 from tradewind.domain.timetable import TimetableFactory, from_spec, is_continuous
@@ -275,6 +275,27 @@ class World(Inbox):
         self._forget_unused(dag, run.row.version_id)
         run.nodes.clear()  # a time limit's wake-up may keep the run for long
         run.by_id.clear()
+
+    def set_aside(self, run: Run, error: Exception) -> None:
+        """Take out a run on which nothing can be decided, with all that was to be written of it.
+
+        Its rows stay as they are; :meth:`load_run` or :meth:`sync_run` bring it back.
+        """
+        if run.ended:
+            return
+        pk = run.pk
+        self.detach(run)
+        self.troubles.append((pk, error))
+        self.removed = [one for one in self.removed if run_pk_of(one[0]) != pk]
+        self.attempts = [row for row in self.attempts if run_pk_of(row.instance_id) != pk]
+        self.xcoms = [row for row in self.xcoms if row.run_pk != pk]
+        self.xcoms_cleared = [key for key in self.xcoms_cleared if key[0] != pk]
+        self.events = [event for event in self.events if event.run_pk != pk]
+
+    def troubles_taken(self) -> list[tuple[int, Exception]]:
+        """Return the runs that were set aside since the last call, with what went wrong."""
+        taken, self.troubles = self.troubles, []
+        return taken
 
     def _detach(self, run_pk: int) -> None:
         run = self.runs.get(run_pk)
