@@ -105,9 +105,8 @@ class Inbox:
         self._pending = [
             pending
             for pending in self._pending
-            if run_pks.isdisjoint(
-                run_pk_of(one.instance_id) for one in (*pending.call.claims, *pending.call.reports)
-            )
+            if run_pks.isdisjoint(run_pk_of(claim.instance_id) for claim in pending.call.claims)
+            and run_pks.isdisjoint(run_pk_of(report.instance_id) for report in pending.call.reports)
         ]
         self._lost = [lost for lost in self._lost if run_pk_of(lost.instance_id) not in run_pks]
 
