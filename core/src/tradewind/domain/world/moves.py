@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from tradewind.domain.admission import Admission
+from tradewind.domain.world.admission import Admission
 from tradewind.domain.graph import Edge, GraphTask, Scope
 from tradewind.domain.records import (
     AttemptRow,
