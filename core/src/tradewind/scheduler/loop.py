@@ -11,6 +11,7 @@ import selectors
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
+from tradewind.domain.records import Term
 from tradewind.errors import MetastoreUnavailableError, StaleTermError
 from tradewind.ports.clock import Clock
 from tradewind.ports.executor import Executor
@@ -58,6 +59,7 @@ class Scheduler:
         self._ready = ready
         self._end_workers = end_workers
         self._engine: Engine | None = None
+        self._term: Term | None = None  # that the engine was made for
         self._stopping = False
         self._hinted = True
         self._next_poll = float("-inf")
@@ -71,21 +73,25 @@ class Scheduler:
         """Lead or stand by until :meth:`stop`; ``stop_fileno`` becomes readable when a signal came."""
         try:
             while not self._stopping:
-                self._wait(self._round(), stop_fileno)
+                self._wait(self.round(), stop_fileno)
         finally:
             self._end()
 
     # ---- one round ----------------------------------------------------------------------------------------------
 
-    def _round(self) -> float:
-        """Do what is due; return for how many seconds there is nothing to do."""
+    def hint(self) -> None:
+        """Say that somebody has committed something: the next round reads the feed."""
+        self._hinted = True
+
+    def round(self) -> float:
+        """Do what is due; return for how many seconds there is nothing to do unless something arrives."""
         try:
-            led = self._leadership.leads
             leads = self._leadership.tend()
+            # After a long pause the term can be lost, or lost and won again: an engine serves one term only.
+            if self._engine is not None and self._leadership.term is not self._term:
+                self._step_down("the term was lost")
             if leads and self._engine is None:
                 self._take_over()
-            elif led and not leads:
-                self._step_down("the term was lost")
             seconds = self._lead() if self._engine is not None else self._stand_by()
         except MetastoreUnavailableError as error:
             return self._back_off(str(error))
@@ -105,11 +111,11 @@ class Scheduler:
     def _take_over(self) -> None:
         for executor in self._executors.values():
             executor.start()
+        term = self._term = self._leadership.term
+        assert term is not None
         self._engine = self._make_engine(self._leadership)
         self._hinted = True
         self._next_poll = float("-inf")
-        term = self._leadership.term
-        assert term is not None
         self._log(f"leading shard {term.shard!r}, term {term.number}")
 
     def _lead(self) -> float:
@@ -176,7 +182,7 @@ class Scheduler:
             ready = {key.fd for key, _mask in selector.select(seconds)}
         if hint is not None and hint in ready:
             self._wakeup.drain()
-            self._hinted = True
+            self.hint()
 
     def _end(self) -> None:
         engine, self._engine = self._engine, None
