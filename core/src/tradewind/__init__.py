@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from tradewind.domain.timetable import Cron
     from tradewind.sensors.waiting import SensorOperator
 
+__version__ = "0.1.0"
+
 __all__ = [
     "DAG",
     "ActionOperator",
