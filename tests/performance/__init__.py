@@ -1,0 +1,1 @@
+"""Measurements of the budgets: run with `python -m tests.performance`."""
