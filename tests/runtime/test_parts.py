@@ -38,12 +38,13 @@ def test_a_kill_for_memory_is_seen_once(
     counter.parent.mkdir(parents=True, exist_ok=True)
     counter.write_text(before or "oom_kill 4\n")
     watch = OomWatch(proc, groups)
-    assert not watch.grew()
+    assert not watch.take()
     counter.write_text(after or "nr_free 9\noom_kill 5\n")
-    assert (watch.grew(), watch.grew()) == (True, False)
-    counter.write_text("oom_kill 99\n")
+    assert (watch.take(), watch.take()) == (True, False)
+    counter.write_text("oom_kill 97\n")
+    assert watch.take()
     watch.rebase()
-    assert not watch.grew()
+    assert not watch.take()
 
 
 @pytest.mark.parametrize(
@@ -57,7 +58,7 @@ def test_a_kill_for_memory_is_seen_once(
     ],
 )
 def test_a_death_has_a_reason(status: int, oom: bool, expected: tuple[str, int | None, int | None]) -> None:
-    assert describe_death(status, out_of_memory=oom) == expected
+    assert describe_death(status, lambda: oom) == expected
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 from tests.runtime.house import House
 from tests.runtime.test_attempts import end
 from tradewind.ports.runtime_api import OutcomeKind
+from tradewind.runtime import processes
 from tradewind.runtime.processes import started_ticks
 from tradewind.runtime.worker import EXIT_TAKEN, command_line
 
@@ -80,6 +81,27 @@ def test_an_engine_that_cannot_start_is_told_as_the_reason_for_no_capacity(
         f"no worker is connected to executor 'local': the worker ended with status 1; see {log}"
     )
     assert "No module named 'tests.runtime.no_such_engine'" in log.read_text()
+
+
+def test_a_child_of_the_task_that_returns_too_reports_nothing(house: House) -> None:
+    sha = house.file(
+        "import os\n"
+        "def split(context, data):\n"
+        "    child = os.fork()\n"
+        "    if child:\n"
+        "        os.waitpid(child, 0)\n"
+        "    return 'task' if child else 'child'\n"
+    )
+    assert house.run("split", sha).xcoms == {"return_value": '"task"'}
+
+
+def test_children_are_found_without_the_kernels_lists_too() -> None:
+    with subprocess.Popen(["sleep", "1000"]) as one, subprocess.Popen(["sleep", "1000"]) as other:
+        pids = {one.pid, other.pid}
+        assert pids <= set(processes.children_by_parent(os.getpid()))
+        assert set(processes.children_by_parent(os.getpid())) == set(processes.children_of(os.getpid()))
+        one.kill()
+        other.kill()
 
 
 @pytest.mark.parametrize("body", ["threads", "fork", "logging", "at_exit", "random"])

@@ -21,6 +21,7 @@ from tradewind.ports.executor import (
     Launched,
 )
 from tradewind.ports.runtime_api import Launch
+from tradewind.runtime import processes
 from tradewind.runtime.endpoints import listen
 from tradewind.runtime.frames import FrameError, frame, read_frames
 from tradewind.runtime.supervisor.options import WorkerOptions
@@ -293,7 +294,9 @@ class LocalExecutor:
                 try:
                     fd = os.pidfd_open(pid)
                 except OSError:
-                    continue  # gone already: the lock tells
+                    if pid == worker.hello.pid and processes.started_ticks(pid) is None:
+                        worker.mourned = True  # it said hello and died
+                    continue
                 worker.pidfds[pid] = fd
                 self._watched[fd] = worker
                 self._epoll.register(fd, select.EPOLLIN)

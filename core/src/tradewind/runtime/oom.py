@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 class OomWatch:
-    """Compares out-of-memory counters over time.
+    """Compares out-of-memory counters over time, and gives each kill to one death.
 
     It reads those of this process' own memory cgroup (v2 ``memory.events``, v1 ``memory.oom_control``) and,
     as a task may live in a cgroup of its own, the machine's (``/proc/vmstat``). :meth:`rebase` often, so
@@ -16,16 +16,22 @@ class OomWatch:
     def __init__(self, proc: Path = Path("/proc"), cgroup: Path = Path("/sys/fs/cgroup")) -> None:
         self._files = [(proc / "vmstat", "oom_kill"), *_cgroup_files(proc, cgroup)]
         self._seen = self._read()
+        self._kills = 0  # that no death has been given yet
 
     def rebase(self) -> None:
         """Forget kills up to now."""
         self._seen = self._read()
+        self._kills = 0
 
-    def grew(self) -> bool:
-        """Return whether a process was killed for memory since the last look; the look counts."""
+    def take(self) -> bool:
+        """Return whether a process was killed for memory that no earlier call has been told of."""
         now = self._read()
         before, self._seen = self._seen, now
-        return any(now[file] > before.get(file, 0) for file in now)
+        self._kills += max((now[file] - before.get(file, now[file]) for file in now), default=0)
+        if self._kills <= 0:
+            return False
+        self._kills -= 1
+        return True
 
     def _read(self) -> dict[Path, int]:
         return {path: value for path, name in self._files if (value := _counter(path, name)) is not None}

@@ -24,6 +24,8 @@ _PR_SET_CHILD_SUBREAPER = 36
 _STOP_ROUNDS_MAX = 20  # a fork bomb is stopped in a few; never loop for ever
 
 
+HAS_CHILDREN_FILES = os.path.exists(f"/proc/self/task/{os.getpid()}/children")  # a kernel option
+
 # PyDLL keeps the interpreter's lock: there is nothing to wait for, and letting go costs a fork memory pages.
 _libc = ctypes.PyDLL(None)
 _prctl = _libc.prctl
@@ -45,14 +47,30 @@ def become_subreaper() -> None:
 
 def children_of(pid: int) -> list[int]:
     """Return the child processes of ``pid``, zombies included; empty when it is gone."""
+    if not HAS_CHILDREN_FILES:
+        return children_by_parent(pid)
     found: list[int] = []
     try:
         threads = os.listdir(f"/proc/{pid}/task")
     except OSError:
         return found
     for thread in threads:
-        with contextlib.suppress(OSError), open(f"/proc/{pid}/task/{thread}/children", "rb") as file:
-            found.extend(map(int, file.read().split()))
+        try:
+            with open(f"/proc/{pid}/task/{thread}/children", "rb") as file:
+                found.extend(map(int, file.read().split()))
+        except OSError:
+            continue
+    return found
+
+
+def children_by_parent(pid: int) -> list[int]:
+    """Return the children of ``pid`` by a look at all processes: where the kernel keeps no lists of children."""
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with contextlib.suppress(OSError), open(f"/proc/{name}/stat", "rb") as file:
+                if int(file.read().rpartition(b") ")[2].split()[1]) == pid:
+                    found.append(int(name))
     return found
 
 

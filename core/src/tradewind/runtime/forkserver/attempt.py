@@ -89,7 +89,9 @@ class SupervisorLink:
         return answer.reply.value
 
     def finish(self, outcome: Outcome) -> None:
-        """Say how it ended."""
+        """Say how it ended; a child of the task that came this far has nothing to say."""
+        if os.getpid() != self._pid:
+            return
         with self._lock:
             self._send(outcome)
 

@@ -63,7 +63,9 @@ class ForkServer:
         self._leftovers = 0
         self._trust_until: float | None = None
         # One thread: this file lists all children. Read again and again, so it stays open.
-        self._children = os.open(f"/proc/self/task/{self._pid}/children", os.O_RDONLY | os.O_CLOEXEC)
+        self._children = -1
+        if processes.HAS_CHILDREN_FILES:
+            self._children = os.open(f"/proc/self/task/{self._pid}/children", os.O_RDONLY | os.O_CLOEXEC)
         self._wake, wake_end = socket.socketpair()
         self._wake.setblocking(False)
         wake_end.setblocking(False)
@@ -177,7 +179,8 @@ class ForkServer:
         self._wake.close()
         signal.set_wakeup_fd(-1)
         self._wake_end.close()
-        os.close(self._children)
+        if self._children >= 0:
+            os.close(self._children)
 
     def _reap(self) -> None:
         while True:
@@ -213,7 +216,10 @@ class ForkServer:
 
     def _sweep(self) -> int:
         """Kill children nobody here knows: what dead attempts left behind. Return how many there were."""
-        children = map(int, os.pread(self._children, CHILDREN_BYTES, 0).split())
+        if self._children >= 0:
+            children = [int(pid) for pid in os.pread(self._children, CHILDREN_BYTES, 0).split()]
+        else:
+            children = processes.children_by_parent(self._pid)
         strangers = [pid for pid in children if pid not in self._attempts and pid not in self._servers]
         for pid in strangers:
             processes.kill_tree(pid)

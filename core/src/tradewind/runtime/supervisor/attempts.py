@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
+from collections.abc import Callable
 from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -126,20 +128,20 @@ class Attempt:
             self.stop.timer = None
 
 
-def describe_death(status: int, *, out_of_memory: bool) -> tuple[str, int | None, int | None]:
+def describe_death(
+    status: int, for_memory: Callable[[], bool] = lambda: False
+) -> tuple[str, int | None, int | None]:
     """Return (reason, exit code, signal) of a process that ended without an outcome.
 
-    ``status`` is a wait status.
+    ``status`` is a wait status; ``for_memory`` tells whether the kernel has killed for lack of memory.
     """
     if os.WIFSIGNALED(status):
-        import signal
-
         number = os.WTERMSIG(status)
         try:
             name = signal.Signals(number).name
         except ValueError:
             name = f"signal {number}"
-        hint = " (out of memory)" if out_of_memory and number == signal.SIGKILL else ""
+        hint = " (out of memory)" if number == signal.SIGKILL and for_memory() else ""
         return f"killed: {name}{hint}", None, number
     code = os.waitstatus_to_exitcode(status)
     return f"the process ended with exit code {code} before it reported", code, None

@@ -428,4 +428,4 @@ def _broken_reason(server: VersionServer, message: Broken) -> str:
 def _death(status: int) -> str:
     if status < 0:
         return "it could not be started"
-    return describe_death(status, out_of_memory=False)[0].removesuffix(" before it reported")
+    return describe_death(status)[0].removesuffix(" before it reported")

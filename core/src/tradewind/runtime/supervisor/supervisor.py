@@ -209,8 +209,7 @@ class Supervisor:
         if message.leftovers:
             self._note_leftovers(attempt, message)
         if attempt.phase is not Phase.ENDED and attempt.went:
-            oom = self._oom.grew()
-            reason, code, signum = describe_death(message.status, out_of_memory=oom)
+            reason, code, signum = describe_death(message.status, self._oom.take)
             report = self._report(
                 attempt,
                 OutcomeKind.ERROR,
@@ -219,7 +218,9 @@ class Supervisor:
                 signal=signum,
                 memory_max_bytes=message.memory_max_bytes,
             )
-            self.channels.note(attempt, f"The attempt ended without a word of its own: {reason}.", "ERROR")
+            if attempt.stop is None:
+                note = f"The attempt ended without a word of its own: {reason}."
+                self.channels.note(attempt, note, "ERROR")
             self.finish(attempt, report)
         self._process_gone(attempt, "its process ended before it could run")
 
