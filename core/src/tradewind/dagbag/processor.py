@@ -27,6 +27,7 @@ STOP_SECONDS = 0.25  # between two looks at a stop that has no descriptor
 SERVER_IDLE_SECONDS = (
     60.0  # then the parse server gives its memory back; it is warm again in a quarter of a second
 )
+READY_SECONDS_MAX = 2.0  # a file that hangs must not keep the others from being used
 TROUBLE_SECONDS = 1.0  # before trying again what failed; doubled up to the next
 TROUBLE_SECONDS_MAX = 30.0
 
@@ -45,7 +46,7 @@ def run(
     """Keep the metastore up to date with the DAG folder until ``stop`` says so.
 
     ``stop_fileno`` becomes readable when it does; without it, that takes a quarter of a second to be seen. ``ready``
-    is called once, after the first look at the folder.
+    is called once, when all files of the first look are read; a file that takes for ever delays it by two seconds.
 
     Belongs into a process of its own: it starts the parse server, and holds its own connection. A metastore that
     cannot be reached and a parse server that cannot start are waited for; nothing is lost meanwhile.
@@ -59,7 +60,7 @@ def run(
                 while not stop():
                     loop.work()
                     trouble = TROUBLE_SECONDS
-                    if ready is not None:
+                    if ready is not None and loop.read_all:
                         ready()
                         ready = None
                     loop.sleep()
@@ -120,7 +121,12 @@ class Loop:
         )
         self._watch = FolderWatch()
         self._scanned_seconds = 0.0
-        self._scan_at = self._beat_at = self._busy_at = clock.monotonic()
+        self._started = self._scan_at = self._beat_at = self._busy_at = clock.monotonic()
+
+    @property
+    def read_all(self) -> bool:
+        """Say whether every file is read, or reading has taken so long that nobody should wait for it."""
+        return not self._bag.busy or self._clock.monotonic() - self._started >= READY_SECONDS_MAX
 
     def close(self) -> None:
         """End the parse server, stop watching."""
@@ -143,6 +149,8 @@ class Loop:
     def sleep(self) -> None:
         """Wait for a result, a change, the next look or the next beat."""
         until = min(self._scan_at, self._beat_at)
+        if not self.read_all:
+            until = min(until, self._started + READY_SECONDS_MAX)
         hints = self._watch.fileno()
         seconds = max(0.0, until - self._clock.monotonic())
         if hints in self._waiting.wait(seconds, self._bag.parser.fileno(), hints):
