@@ -55,11 +55,11 @@ def write_whole(path: Path, text: str) -> Path:
 
 
 def noted(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Note each attempt in the file that TRADEWIND_DEMO_LEDGER names; the tests that kill processes read it."""
+    """Note each attempt in the file that SEATTLE_WEATHER_LEDGER names; the tests that kill processes read it."""
 
     @functools.wraps(function)
     def attempt(*args: Any, **kwargs: Any) -> Any:
-        ledger = os.environ.get("TRADEWIND_DEMO_LEDGER")
+        ledger = os.environ.get("SEATTLE_WEATHER_LEDGER")
         if ledger:
             ti = get_current_context().ti
             with Path(ledger).open("a", encoding="utf-8") as file:
@@ -244,7 +244,7 @@ def page_values(months: Sequence[Month], hot_celsius: float) -> dict[str, str]:
         "days": f"{sum(month['days'] for month in months):,}",
         "hottest": f"{hottest['hottest']:.1f} °C",
         "hottest_when": spoken(hottest),
-        "coldest": f"{coldest['coldest']:.1f} °C",
+        "coldest": f"{coldest['coldest']:.1f} °C".replace("-", "−"),
         "coldest_when": spoken(coldest),
         "wettest": f"{wettest['rain_mm']:.0f} mm",
         "wettest_when": spoken(wettest),
@@ -299,7 +299,7 @@ def temperature_plot(months: Sequence[Month], hot_celsius: float) -> str:
     ]
     threshold = (
         f'<line class="threshold" x1="{LEFT}" x2="{WIDTH}" y1="{y(hot_celsius)}" y2="{y(hot_celsius)}"/>'
-        f'<text class="threshold-text" x="{WIDTH}" y="{y(hot_celsius) - 6}" text-anchor="end">'
+        f'<text class="threshold-text" x="{LEFT + 6}" y="{y(hot_celsius) - 6}">'
         f"hot from {hot_celsius:g} °C</text>"
     )
     shapes = (
