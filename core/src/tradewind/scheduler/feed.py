@@ -13,6 +13,7 @@ from tradewind.ports.metastore import Metastore
 
 EVENTS_PER_READ = 1_000
 SCHEDULER_ACTOR = "scheduler"  # events of the leader's own commits: the world knows them already
+RUNTIME_API_ACTOR = "runtime-api"  # events of claims and reports that came to another process
 SPECS_KEPT_MAX = 2_000  # decoded DAG versions kept in memory; the least recently used go first
 
 
@@ -101,16 +102,26 @@ class Feed:
         if any(event.kind.startswith("pool.") for event in events):
             self.load_pools(world)
         dag_ids = {event.dag_id for event in events if event.dag_id and event.kind.startswith("dag.")}
-        run_pks = {
-            event.run_pk for event in events if event.run_pk and event.kind.startswith(("run.", "task."))
-        }
+        by_run: dict[int, list[EventRow]] = {}
+        for event in events:
+            if event.run_pk and event.kind.startswith(("run.", "task.")):
+                by_run.setdefault(event.run_pk, []).append(event)
         for dag_id in sorted(dag_ids):
             try:
                 self.reload_dags(world, {dag_id})
             except (NotFoundError, ScheduleError) as error:
                 self._on_trouble(f"DAG {dag_id}", error)
-        for run_pk in sorted(run_pks):
-            self._sync_run(world, run_pk)
+        for run_pk in sorted(by_run):
+            if not self._sync_instances(world, by_run[run_pk]):
+                self._sync_run(world, run_pk)
+
+    def _sync_instances(self, world: World, events: list[EventRow]) -> bool:
+        """Take up claims and reports from another door of the runtime API without reading their whole run."""
+        if any(event.actor != RUNTIME_API_ACTOR or event.instance_id is None for event in events):
+            return False  # somebody else acted on the run, too
+        ids = {event.instance_id for event in events if event.instance_id is not None}
+        rows = self._store.instances(sorted(ids))
+        return len(rows) == len(ids) and world.sync_instances(rows)
 
     def graph(self, version_id: int) -> Graph:
         """Return the indexed form of a DAG version, kept while it is in use."""
