@@ -78,10 +78,10 @@ def test_a_segment_nobody_waits_for_starts_afresh(tmp_path: Path, monkeypatch: p
         spool.sync()
         spool.forget((number, 1))
     (segment,) = tmp_path.iterdir()
-    assert segment.stat().st_size < 300
+    assert segment.stat().st_size < 400
     spool.add(report(77))
-    spool.sync()
-    assert 77 in recovered(tmp_path)
+    assert recovered(tmp_path)[-1] == 77
+    assert len(recovered(tmp_path)) <= 3
 
 
 @given(st.data())
@@ -106,16 +106,21 @@ def test_a_torn_end_costs_only_what_was_not_synced(
 def test_a_full_disk_is_an_error_that_spoils_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spool = new_spool(tmp_path)
     spool.add(report(1))
-    write = os.write
+    write = os.pwrite
 
-    def half(fd: int, data: bytes) -> int:
-        write(fd, data[:5])
+    def half(fd: int, data: bytes, offset: int) -> int:
+        return write(fd, data[:5], offset)
+
+    def full(fd: int, data: bytes, offset: int) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(os, "write", half)
-    with pytest.raises(OSError, match="took no more bytes"):
+    monkeypatch.setattr(os, "pwrite", half)
+    with pytest.raises(OSError, match=r"took no more bytes\. Free some disk space"):
         spool.add(report(2))
-    monkeypatch.setattr(os, "write", write)
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(OSError, match="took no report: No space left on device"):
+        spool.add(report(2))
+    monkeypatch.setattr(os, "pwrite", write)
     spool.add(report(3))
     spool.sync()
     assert recovered(tmp_path) == [1, 3]

@@ -3,7 +3,7 @@
 Theory of operation
 -------------------
 One thread, one epoll loop, no user code. Per turn it takes what came, and at the end of the turn sends
-everything it has to ask in one call, after syncing all new outcomes to disk at once.
+everything it has to ask in one call.
 
 An attempt is *claiming* (its process may already have been forked and waits), *running*, and *ended* when
 its outcome is known: by its own last word, or, when it died without one, by its exit status. The outcome

@@ -33,6 +33,7 @@ DRAIN_KILL_SECONDS = 5.0  # between SIGTERM and SIGKILL at the end of a drain
 ACKNOWLEDGE_SECONDS = (
     3.0  # an ending worker waits that long for answers to its last reports; the spool has them
 )
+SYNC_SECONDS = 1.0  # an outcome nobody has acknowledged by then is made to outlive the machine
 
 logger = logging.getLogger(__name__)
 
@@ -107,7 +108,8 @@ class WorkerProcess:
         self._take_signals()
         self.pool.start()
         self.supervisor.recovered(self._spool.recover())
-        self.loop.turn_ends += [self.channels.flush, self._sync, self.link.flush, self._end_when_drained]
+        self.loop.turn_ends += [self.channels.flush, self.link.flush, self._end_when_drained]
+        self._sync()
         self._pulse.start()
         self.link.open()
         while self._running and not self.pool.hopeless:
@@ -211,6 +213,7 @@ class WorkerProcess:
         self._running = False
 
     def _sync(self) -> None:
+        self.loop.call_in(SYNC_SECONDS, self._sync)
         try:
             self._spool.sync()
         except OSError:
