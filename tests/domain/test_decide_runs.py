@@ -576,7 +576,7 @@ def test_a_loss_uses_up_no_try_and_fences_the_old_attempt() -> None:
     )
     assert kernel.decide().batch.instances[0].lease_expired
     (new,) = kernel.queue
-    assert (new.token, new.try_number) == (2, 1)
+    assert (new.token, new.try_number) == (3, 1)  # once with the loss, once with the admission
     assert kernel.report(old) == ReportVerdict.FENCED
     assert kernel.row(pk, "a").losses == 1
 

@@ -8,7 +8,7 @@ from tradewind.domain.graph import Graph
 from tradewind.domain.records import EventRow, RunSnapshot
 from tradewind.domain.states import ACTIVE_RUN_STATES
 from tradewind.domain.world import World
-from tradewind.errors import NotFoundError, ScheduleError
+from tradewind.errors import MetastoreUnavailableError, NotFoundError, ScheduleError
 from tradewind.ports.metastore import Metastore
 
 EVENTS_PER_READ = 1_000
@@ -34,11 +34,15 @@ class Feed:
         for dag in self._store.dags():
             try:
                 world.put_dag(dag, self.graph(dag.version_id))
+            except MetastoreUnavailableError:
+                raise  # that is no fault of the DAG: a world that lacks it must not be decided on
             except Exception as error:  # noqa: BLE001 - one unreadable DAG must not stop the others
                 self._on_trouble(f"DAG {dag.dag_id}", error)
         for snapshot in self._store.active_runs():
             try:
                 self._put_run(world, snapshot)
+            except MetastoreUnavailableError:
+                raise
             except Exception as error:  # noqa: BLE001 - nor one unreadable run
                 self._on_trouble(f"run {snapshot.run.dag_id}/{snapshot.run.run_id}", error)
 

@@ -79,7 +79,9 @@ def _try_again(world: World, run: Run, nodes: list[Node], prefix: MapIndex, key:
         for node in nodes:
             for scope in node.task.scopes[len(prefix) : node.task.group_depth]:
                 world.expansions[run.pk, scope, prefix] = run
-            world.check(node.cells[prefix])
+            here = node.cells.get(prefix)
+            if here is not None:  # else a placeholder around it stands for it until that is expanded again
+                world.check(here)
 
 
 def _clear(world: World, instance: Instance) -> None:

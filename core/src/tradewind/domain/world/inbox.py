@@ -159,7 +159,7 @@ class Inbox(Ledger):
             why = why or f"its worker or machine was lost {losses} times"
             self.move(instance, event, f"lost: {reason}; {why}")
             self.archive(instance, "lost", now, outcome)
-            instance.token += 1  # a report that still comes must not be taken for one that was recorded
+        instance.token += 1  # a report that still comes must not be taken for one that was recorded
         instance.losses = losses
         return {
             TaskEvent.LOSE: Loss.AGAIN,

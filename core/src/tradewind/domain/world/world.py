@@ -325,7 +325,7 @@ class World(Inbox):
 
     def _tell_next_runs(self, snapshot: RunSnapshot) -> None:
         """Show a changed run to those that wait for it because of depends_on_past."""
-        dag = self.dags.get(snapshot.run.dag_id)
+        dag = self.dags.get(snapshot.run.dag_id) or self._strange.get(snapshot.run.dag_id)
         for pk in list(dag.next_runs.get(snapshot.run.pk, ())) if dag is not None else ():
             self.set_previous(pk, snapshot)
 
