@@ -12,7 +12,6 @@ import os
 import sqlite3
 import statistics
 import string
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -61,9 +60,10 @@ def noted(function: Callable[..., Any]) -> Callable[..., Any]:
     def attempt(*args: Any, **kwargs: Any) -> Any:
         ledger = os.environ.get("SEATTLE_WEATHER_LEDGER")
         if ledger:
-            ti = get_current_context().ti
+            facts = get_current_context().facts
+            index = ".".join(map(str, facts.map_index)) or "-"
             with Path(ledger).open("a", encoding="utf-8") as file:
-                file.write(f"{ti.task_id} {ti.map_index} {ti.token}\n")
+                file.write(f"{facts.task_id} {index} {facts.token}\n")
         return function(*args, **kwargs)
 
     return attempt
@@ -144,9 +144,9 @@ def split(params: Mapping[str, Any]) -> list[str]:
 
 @task(retries=2, retry_delay=timedelta(seconds=10), map_index_template="{{ task.op_kwargs.path[-11:-4] }}")
 @noted
-def summarize(path: str, params: Mapping[str, Any]) -> Month:
+def summarize(path: str, params: Mapping[str, Any], ctx: Any) -> Month:
     """Compute one month's statistics; there is an instance of this task for each month."""
-    threading.Event().wait(params["pace_seconds"])
+    ctx.wait(params["pace_seconds"])
     rows = read_rows(Path(path))
     highs, lows = ([float(row[name]) for row in rows] for name in ("temp_max", "temp_min"))
     rain = [float(row["precipitation"]) for row in rows]

@@ -185,4 +185,5 @@ class Runs:
             run_id=run_id,
             logical_date=None if logical_date is None else logical_date.astimezone(UTC).isoformat(),
         )
-        return answer.get("state"), dict(answer.get("tasks") or {})
+        tasks: dict[str, list[str]] | None = answer.get("tasks")
+        return answer.get("state"), {} if tasks is None else tasks
