@@ -81,7 +81,11 @@ class Supervisor:
             key = (launch.instance_id, launch.token)
             if self.draining:
                 continue  # it stays with the executor, for another worker
-            if key not in self.attempts and key not in self.unacknowledged:
+            held = self.attempts.get(key)
+            if key in self.unacknowledged or (held is not None and held.phase is Phase.ENDED):
+                self.link.dropped(key)  # a late double: its outcome is known
+                continue
+            if held is None:
                 attempt = Attempt(launch)
                 self.attempts[key] = attempt
                 self._waiting.append(attempt)
