@@ -31,7 +31,7 @@ def guarded(run: Callable[[], Any]) -> int:
         print("\nStopped.", file=sys.stderr)  # noqa: T201 - this is where messages go
         return INTERRUPTED
     except BrokenPipeError:
-        return _reader_gone()
+        return reader_gone()
     except (TradewindError, OSError, ValueError) as error:
         return told(error)
     except Exception as error:  # noqa: BLE001 - the last border: no traceback unless it is asked for
@@ -54,8 +54,14 @@ def message(error: BaseException) -> str:
         return f"{error.filename}: {error.strerror}."
     text = str(error)
     if isinstance(error, TradewindError) or (type(error) is ValueError and text):
-        return text[:1].upper() + text[1:] if text else type(error).__name__
+        return sentence(text) or type(error).__name__
     return f"{type(error).__name__}: {text}\nThis is unexpected. TRADEWIND_DEBUG=1 shows where it happened."
+
+
+def sentence(text: str) -> str:
+    """Return the text with a capital letter, unless it begins with something that is no word."""
+    first = text.partition(" ")[0]
+    return text[:1].upper() + text[1:] if first.isalpha() else text
 
 
 def _status(result: Any) -> int:
@@ -67,7 +73,7 @@ def _debug() -> None:
         traceback.print_exc()
 
 
-def _reader_gone() -> int:
+def reader_gone() -> int:
     """Whoever read the output has seen enough (``| head``); keep Python from complaining at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return OK

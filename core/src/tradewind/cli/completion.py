@@ -10,16 +10,20 @@ from tradewind.errors import TradewindError
 NAMES_MAX = 200  # a shell shows no more
 
 
-@click.command(short_help="Print the completion script of a shell.")
+_HELP = """\
+Print the completion script of a shell.
+
+\b
+bash: tradewind completion bash > ~/.local/share/bash-completion/completions/tradewind
+zsh:  tradewind completion zsh > "${fpath[1]}/_tradewind"
+fish: tradewind completion fish > ~/.config/fish/completions/tradewind.fish
+"""
+
+
+@click.command(help=_HELP, short_help="Print the completion script of a shell.")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    r"""Print the completion script of a shell.
-
-    \b
-    bash: tradewind completion bash > ~/.local/share/bash-completion/completions/tradewind
-    zsh:  tradewind completion zsh > "${fpath[1]}/_tradewind"
-    fish: tradewind completion fish > ~/.config/fish/completions/tradewind.fish
-    """
+    """Print the script of one shell."""
     from click.shell_completion import get_completion_class
 
     from tradewind.cli.main import cli

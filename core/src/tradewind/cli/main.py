@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import click
 
-from tradewind.cli.border import guarded
+from tradewind.cli.border import guarded, reader_gone
 from tradewind.cli.lazy import Later, LazyGroup
 
 _COMMANDS = {
@@ -42,6 +42,13 @@ class Root(LazyGroup):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command; plugins are loaded only for a name that is not ours."""
         return super().get_command(ctx, cmd_name) or _of_plugins(cmd_name)
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; whoever reads its output may stop reading at any time."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # click would call it a failure
+            return reader_gone()
 
 
 def _of_plugins(name: str) -> click.Command | None:

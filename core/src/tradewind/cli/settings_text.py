@@ -23,14 +23,13 @@ def commented_settings() -> str:
         notes = _notes(kind)
         for field in msgspec.structs.fields(kind):
             note = f"  # {notes[field.name]}" if field.name in notes else ""
-            lines.append(f"# {field.name} = {toml_value(field.default)}{note}")
+            value = "(not set)" if field.default is None else f"= {toml_value(field.default)}"
+            lines.append(f"# {field.name} {value}{note}")
     return "\n".join(lines) + "\n"
 
 
 def toml_value(value: Any) -> str:
-    """Return a setting as TOML writes it; None, which TOML cannot write, as an empty text."""
-    if value is None:
-        return '""'
+    """Return a setting as TOML writes it."""
     if isinstance(value, tuple | list):
         return f"[{', '.join(toml_value(one) for one in value)}]"
     return json.dumps(value, ensure_ascii=False)

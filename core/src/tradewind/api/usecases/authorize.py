@@ -12,7 +12,7 @@ class ForbiddenError(TradewindError):
 
 
 def authorize(actor: str, action: str, subject: str) -> None:
-    """Raise ``ForbiddenError`` unless ``actor`` may do ``action`` ("run.cancel") to ``subject`` ("sales/manual__2026")."""
+    """Raise ``ForbiddenError`` unless ``actor`` may do ``action`` ("run.cancel") to ``subject`` ("sales/r1")."""
     if not actor.startswith(LOCAL_PREFIX):
         raise ForbiddenError(
             f"{actor} may not do {action} to {subject}. Ask an administrator for the permission."

@@ -83,6 +83,9 @@ def why_task(
     snapshot = find_snapshot(store, dag_id, run_id)
     now = store.now()
     facts = gather(store, now, snapshot, default_executor=default_executor, shard=shard)
+    if not snapshot.instances and task_id in facts.graph_of(snapshot.run).by_id:
+        reasons = explain_run(facts, snapshot.run.pk, now)  # it waits for its run to start
+        return [_told(task_id, None, "none", reasons)]
     told = []
     for row in find_instances(snapshot, task_id, map_index):
         reasons = explain_instance(facts, row.id, now)
@@ -97,12 +100,7 @@ def why_run(
     snapshot = find_snapshot(store, dag_id, run_id)
     now = store.now()
     facts = gather(store, now, snapshot, default_executor=default_executor, shard=shard)
-    own = {
-        "task_id": None,
-        "map_index": None,
-        "state": snapshot.run.state.value,
-        "reasons": [reason_shape(one) for one in explain_run(facts, snapshot.run.pk, now)],
-    }
+    own = _told(None, None, snapshot.run.state.value, explain_run(facts, snapshot.run.pk, now))
     return [own, *(_entry(row, reasons) for row, reasons in explain_unfinished(facts, snapshot.run.pk, now))]
 
 
@@ -121,9 +119,15 @@ def why_dag(store: Metastore, dag_id: str, *, shard: str = "main") -> list[dict[
 
 
 def _entry(row: InstanceRow, reasons: Sequence[Reason]) -> dict[str, Any]:
+    return _told(row.task_id, map_index_shape(row.map_index), row.state.value, reasons)
+
+
+def _told(
+    task_id: str | None, map_index: int | str | None, state: str, reasons: Sequence[Reason]
+) -> dict[str, Any]:
     return {
-        "task_id": row.task_id,
-        "map_index": map_index_shape(row.map_index),
-        "state": row.state.value,
+        "task_id": task_id,
+        "map_index": map_index,
+        "state": state,
         "reasons": [reason_shape(one) for one in reasons],
     }

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./ -]*[A-Za-z0-9_./-]|[A-Za-z]")
+_BREAKS = re.compile(r"[\x7f-\x9f\u2028\u2029\ufeff]")  # YAML takes some of them for line ends, JSON does not
 _WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n", "nan", "inf"})
 
 
@@ -40,9 +41,13 @@ def _item(value: Any) -> list[str]:
 def _scalar(value: Any) -> str:
     if isinstance(value, str):
         plain = _PLAIN.fullmatch(value) and value.lower() not in _WORDS and "  " not in value
-        return value if plain else json.dumps(value, ensure_ascii=False)
+        return value if plain else _BREAKS.sub(_escaped, json.dumps(value, ensure_ascii=False))
     if isinstance(value, Mapping):
         return "{}"
     if isinstance(value, list | tuple):
         return "[]"
     return json.dumps(value)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"

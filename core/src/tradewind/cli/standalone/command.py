@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+import socket
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tradewind.cli import installation
+from tradewind.errors import ConfigError, PluginError
 
 if TYPE_CHECKING:
     from tradewind.cli.standalone.watch import Child, Ready
@@ -103,17 +105,23 @@ def prepare_database(settings: Settings) -> None:
 def _parts(settings: Settings) -> list[Child]:
     from tradewind.cli.standalone.watch import Child
 
+    # One name for all the schedulers that this process forks, one after the other: a new one need not wait until the
+    # lease of the one that died is over.
+    name = f"{socket.gethostname()}:{os.getpid()}"
     return [
-        Child("scheduler", lambda ready: _scheduler(settings, ready)),
+        Child("scheduler", lambda ready: _scheduler(settings, name, ready)),
         Child("dag-processor", lambda ready: _dag_processor(settings, ready)),
     ]
 
 
-def _scheduler(settings: Settings, ready: Ready) -> None:
+def _scheduler(settings: Settings, name: str, ready: Ready) -> None:
     from tradewind.bootstrap import run_scheduler
 
     _titled("scheduler")
-    run_scheduler(settings, ready=ready, end_workers=True)
+    try:
+        run_scheduler(settings, ready=ready, name=name, end_workers=True)
+    except PluginError as error:  # a restart would meet the same plugins
+        raise ConfigError(str(error)) from error
 
 
 def _dag_processor(settings: Settings, ready: Ready) -> None:
