@@ -85,11 +85,13 @@ def what_is_wrong(rows: Iterable[Row]) -> Iterator[str]:
     """Yield one sentence for each wrong row, with its line in the file."""
     before: date | None = None
     for line, row in enumerate(rows, start=2):
+        day = None
         try:
             day = day_of(row)
             numbers = {name: float(row[name]) for name in COLUMNS[1:5]}
         except (TypeError, ValueError) as error:
             yield f"line {line}: {error}"
+            before = day
             continue
         if before is not None and day != before + timedelta(days=1):
             yield f"line {line}: {day} does not follow {before}"
@@ -123,8 +125,10 @@ def validate(params: Mapping[str, Any]) -> Mapping[str, Any]:
         raise Fail(f"{path} needs rows with the columns {', '.join(COLUMNS)}.")
     wrong = list(what_is_wrong(rows))
     if wrong:
-        shown = "\n  ".join(wrong[:WRONG_ROWS_SHOWN_MAX])
-        raise Fail(f"{path} has {len(wrong)} wrong rows. Correct them and clear this task.\n  {shown}")
+        others = "\n  ".join(["", *wrong[1:WRONG_ROWS_SHOWN_MAX]])
+        raise Fail(
+            f"{path.name} has {len(wrong)} wrong rows; correct them and clear this task. {wrong[0]}{others}"
+        )
     return {"rows": len(rows), "first": day_of(rows[0]), "last": day_of(rows[-1])}
 
 
