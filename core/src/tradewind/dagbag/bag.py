@@ -58,7 +58,7 @@ class DagBag:
         self.listing = Listing()
         self._settings = settings
         self._log = log
-        self._sync = Sync(store, rules, log)
+        self._sync = Sync(store, rules, log, pause_new=settings.paused_on_creation)
         self._known = {file: Known() for file in self._sync.known_files()}
         self._queue: dict[str, None] = {}  # files to look into, in order
         self._forced: set[str] = set()  # of these, to parse even if they did not change

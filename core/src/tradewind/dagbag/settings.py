@@ -10,6 +10,11 @@ class FolderSettings(Protocol):
     """How the DAG folder is read; ``[dags]`` of the settings fulfils it."""
 
     @property
+    def paused_on_creation(self) -> bool:
+        """Whether a DAG that is new waits for a person to unpause it."""
+        ...
+
+    @property
     def scan_seconds(self) -> float:
         """Between two looks at the folder."""
         ...

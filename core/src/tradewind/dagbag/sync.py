@@ -45,7 +45,8 @@ class FileChange:
 class Sync:
     """Writes to the metastore and knows what is there, so that an unchanged folder costs no query."""
 
-    def __init__(self, store: Metastore, rules: Rules, log: Log) -> None:
+    def __init__(self, store: Metastore, rules: Rules, log: Log, *, pause_new: bool = False) -> None:
+        self._pause_new = pause_new
         self._store = store
         self._log = log
         self._rules = rules
@@ -158,7 +159,7 @@ class Sync:
                 self._store.clear_import_error(file)
                 self.failing.discard(file)
             return FileChange(file)
-        saved = self._store.save_file(file, parsed.source, dags, now=now)
+        saved = self._store.save_file(file, parsed.source, dags, now=now, pause_new=self._pause_new)
         self.saved.add(file)
         self.failing.discard(file)
         ids = {spec.dag_id for spec, _ in dags}

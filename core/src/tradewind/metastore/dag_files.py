@@ -45,7 +45,13 @@ class _Current(NamedTuple):
 
 
 def save_file(
-    tx: Tx, file: str, source: bytes, specs: Sequence[tuple[DagSpec, str]], now: datetime
+    tx: Tx,
+    file: str,
+    source: bytes,
+    specs: Sequence[tuple[DagSpec, str]],
+    now: datetime,
+    *,
+    pause_new: bool = False,
 ) -> list[tuple[str, int, bool]]:
     """Store the DAGs of a file that parsed; see :meth:`tradewind.ports.metastore.Metastore.save_file`."""
     _check_owner(tx, file, specs)
@@ -53,7 +59,10 @@ def save_file(
     now_us = to_us(now)
     _save_source(tx, file, sha, source, now_us)
     events: list[EventRow] = []
-    saved = [_save_dag(tx, file, sha, spec, spec_hash, now_us, events) for spec, spec_hash in specs]
+    saved = [
+        _save_dag(tx, file, sha, spec, spec_hash, now_us, events, paused=spec.paused or pause_new)
+        for spec, spec_hash in specs
+    ]
     _miss(tx, file, {spec.dag_id for spec, _hash in specs}, now_us, events)
     if tx.run("DELETE FROM import_error WHERE file = ?", (file,)):
         events.append(_event("file.repaired", None, file=file))
@@ -82,7 +91,15 @@ def _save_source(tx: Tx, file: str, sha: str, source: bytes, now_us: int) -> Non
 
 
 def _save_dag(
-    tx: Tx, file: str, sha: str, spec: DagSpec, spec_hash: str, now_us: int, events: list[EventRow]
+    tx: Tx,
+    file: str,
+    sha: str,
+    spec: DagSpec,
+    spec_hash: str,
+    now_us: int,
+    events: list[EventRow],
+    *,
+    paused: bool,
 ) -> tuple[str, int, bool]:
     current = _current(tx, spec.dag_id)
     if current is None:
@@ -90,7 +107,7 @@ def _save_dag(
         tx.run(
             "INSERT INTO dag (dag_id, file, version_id, version_number, first_seen_at, paused, held, retired, "
             "revision) VALUES (?, ?, ?, 1, ?, ?, 0, 0, 0)",
-            (spec.dag_id, file, version_id, now_us, int(spec.paused)),
+            (spec.dag_id, file, version_id, now_us, int(paused)),
         )
         _insert_version(tx, version_id, 1, file, sha, spec, spec_hash, now_us)
         events.append(_event("dag.added", spec.dag_id, file=file, version=1))

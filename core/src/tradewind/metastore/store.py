@@ -25,7 +25,7 @@ from tradewind.domain.states import RunState, TaskState
 from tradewind.errors import NotFoundError
 from tradewind.metastore import apply, dag_files, leadership, maintenance, schema, views, world
 from tradewind.metastore import values as kept
-from tradewind.metastore.session import KeyRefusedError, Session
+from tradewind.metastore.session import KeyRefusedError, Session, Tx
 from tradewind.ports.metastore import DagListing
 from tradewind.ports.wakeup import Wakeup
 
@@ -141,12 +141,21 @@ class SqlMetastore:
     # -- DAG files --------------------------------------------------------------------------------
 
     def save_file(
-        self, file: str, source: bytes, specs: Sequence[tuple[DagSpec, str]], *, now: datetime
+        self,
+        file: str,
+        source: bytes,
+        specs: Sequence[tuple[DagSpec, str]],
+        *,
+        now: datetime,
+        pause_new: bool = False,
     ) -> list[tuple[str, int, bool]]:
+        def save(tx: Tx) -> list[tuple[str, int, bool]]:
+            return dag_files.save_file(tx, file, source, specs, now, pause_new=pause_new)
+
         try:
-            saved = self._session.write(lambda tx: dag_files.save_file(tx, file, source, specs, now))
+            saved = self._session.write(save)
         except KeyRefusedError:  # another process saved the same DAG first; now it is seen
-            saved = self._session.write(lambda tx: dag_files.save_file(tx, file, source, specs, now))
+            saved = self._session.write(save)
         self._hint()
         return saved
 

@@ -169,13 +169,20 @@ class Metastore(Protocol):
 
     # -- DAG files (dagbag/sync) -------------------------------------------------------------------
     def save_file(
-        self, file: str, source: bytes, specs: Sequence[tuple[DagSpec, str]], *, now: datetime
+        self,
+        file: str,
+        source: bytes,
+        specs: Sequence[tuple[DagSpec, str]],
+        *,
+        now: datetime,
+        pause_new: bool = False,
     ) -> list[tuple[str, int, bool]]:
         """Store the DAGs (spec, hash) of a file that parsed; return (dag_id, version id, whether it is new).
 
         A version is new only when its hash differs from the current one. Clears the file's import error.
         An unchanged version of a file whose text changed gets the new text (event ``dag.source``). DAGs the
-        file no longer defines are marked missing. ``ConflictError`` if another file owns a dag_id: one that is
+        file no longer defines are marked missing. A DAG never seen before is paused when it asks for that, or
+        with ``pause_new``. ``ConflictError`` if another file owns a dag_id: one that is
         neither missing nor retired.
         """
         ...

@@ -80,6 +80,12 @@ class FileConformance:
         assert row is not None
         assert row.paused is False
 
+    def test_new_dags_can_be_paused_by_the_installation(self, store: Metastore) -> None:
+        save(store, dag_spec())
+        specs = [(spec, spec_hash(spec)) for spec in (dag_spec(), dag_spec("new"))]
+        store.save_file("sales.py", b"2", specs, now=AT, pause_new=True)
+        assert {dag.dag_id: dag.paused for dag in store.dags()} == {"new": True, "sales": False}
+
     def test_several_dags_of_one_file(self, store: Metastore) -> None:
         specs = [dag_spec(name, file="many.py") for name in ("b", "a", "c")]
         saved = store.save_file("many.py", b"x", [(spec, spec_hash(spec)) for spec in specs], now=AT)

@@ -23,6 +23,8 @@ def save_file(
     specs: Sequence[tuple[DagSpec, str]],
     now: datetime,
     at: datetime,
+    *,
+    pause_new: bool = False,
 ) -> list[tuple[str, int, bool]]:
     """Store the DAGs of a file; ``now`` is the caller's time, ``at`` the database's, for the events."""
     for dag_id in sorted(spec.dag_id for spec, _hash in specs):
@@ -33,7 +35,10 @@ def save_file(
     tables.sources[sha] = source
     tables.files[file] = sha
     events: list[EventRow] = []
-    saved = [_save_dag(tables, file, sha, spec, spec_hash, now, events) for spec, spec_hash in specs]
+    saved = [
+        _save_dag(tables, file, sha, spec, spec_hash, now, events, paused=spec.paused or pause_new)
+        for spec, spec_hash in specs
+    ]
     miss(tables, file, {spec.dag_id for spec, _hash in specs}, now, events)
     if tables.import_errors.pop(file, None) is not None:
         events.append(event("file.repaired", None, file=file))
@@ -42,7 +47,15 @@ def save_file(
 
 
 def _save_dag(
-    tables: Tables, file: str, sha: str, spec: DagSpec, spec_hash: str, now: datetime, events: list[EventRow]
+    tables: Tables,
+    file: str,
+    sha: str,
+    spec: DagSpec,
+    spec_hash: str,
+    now: datetime,
+    events: list[EventRow],
+    *,
+    paused: bool,
 ) -> tuple[str, int, bool]:
     row = tables.dags.get(spec.dag_id)
     if row is None:
@@ -53,7 +66,7 @@ def _save_dag(
             version_id=version.id,
             version_number=1,
             first_seen_at=now,
-            paused=spec.paused,
+            paused=paused,
         )
         events.append(event("dag.added", spec.dag_id, file=file, version=1))
         return spec.dag_id, version.id, True

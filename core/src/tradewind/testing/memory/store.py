@@ -225,10 +225,18 @@ class InMemoryMetastore(ValueStore):
     # -- DAG files --------------------------------------------------------------------------------
 
     def save_file(
-        self, file: str, source: bytes, specs: Sequence[tuple[DagSpec, str]], *, now: datetime
+        self,
+        file: str,
+        source: bytes,
+        specs: Sequence[tuple[DagSpec, str]],
+        *,
+        now: datetime,
+        pause_new: bool = False,
     ) -> list[tuple[str, int, bool]]:
         with self.tables.lock:
-            return dag_files.save_file(self.tables, file, source, specs, now, self.now())
+            return dag_files.save_file(
+                self.tables, file, source, specs, now, self.now(), pause_new=pause_new
+            )
 
     def save_import_error(
         self, file: str, message: str, line: int | None, traceback: str, *, now: datetime
