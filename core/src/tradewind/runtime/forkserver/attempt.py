@@ -111,16 +111,17 @@ def run_forked(
     loaded: Any,
     clock: Clock,
 ) -> NoReturn:
-    """Be the attempt ``spawn`` in a process that has just been forked; never returns.
+    """Be a process for an attempt, freshly forked: wait to be told which, run it; never return.
 
     ``loaded`` is the imported DAG file, unless ``spawn.source`` says to import it here.
     """
     code = 1
     try:
-        _set_up(spawn, fds, parent)
+        _set_up(fds, parent)
         link.open(fds[0])
         message = link.receive()
         if isinstance(message, Go):  # else the claim was refused: nothing of the user runs
+            _name(message)
             _run(message.context, spawn.source, link, engine, loaded, clock)
         code = 0
     except BaseException:  # noqa: BLE001 - the border of the process: the log is all that is left
@@ -129,7 +130,13 @@ def run_forked(
         os._exit(code)
 
 
-def _set_up(spawn: Spawn, fds: tuple[int, int], parent: int) -> None:
+def _name(go: Go) -> None:
+    """Take the attempt's name, in process lists and in the environment of all it will start."""
+    os.environ[processes.ATTEMPT_VARIABLE] = f"{go.context.instance_id}:{go.context.token}"
+    setproctitle.setproctitle(go.title)
+
+
+def _set_up(fds: tuple[int, int], parent: int) -> None:
     os.setsid()
     processes.become_subreaper()
     processes.die_with_parent(parent)
@@ -141,8 +148,6 @@ def _set_up(spawn: Spawn, fds: tuple[int, int], parent: int) -> None:
     # The C functions: the wrappers of the signal module make enums of everything, page by page.
     _signal.signal(SIGCHLD, SIG_DFL)
     _signal.pthread_sigmask(SIG_UNBLOCK, BLOCKED_SIGNALS)
-    os.environ[processes.ATTEMPT_VARIABLE] = f"{spawn.key[0]}:{spawn.key[1]}"
-    setproctitle.setproctitle(spawn.title)
     gc.enable()
 
 

@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 
 from tradewind.ports.runtime_api import DataReply, OutcomeReport, TaskContext
-from tradewind.runtime.wire import AttemptKey
 
 PACKET_BYTES_MAX = 64 * 1024  # of one packet on a server's socket; a socket buffer holds three
 _FDS_SPACE = socket.CMSG_SPACE(2 * 4)  # two descriptors
@@ -37,27 +36,27 @@ class Serve(_Message, frozen=True, tag=1):
 
 
 class Spawn(_Message, frozen=True, tag=2):
-    """To a server, with two descriptors (control socket, output pipe): fork an attempt.
+    """To a server, with two descriptors (control socket, output pipe): fork a process for an attempt.
 
-    ``source`` is given to the base server only: the attempt imports it itself.
+    ``ticket`` names the process from now on; which attempt it becomes is told by :class:`Go`. ``source`` is
+    given to the base server only: the attempt imports it itself.
     """
 
-    key: AttemptKey
-    title: str
+    ticket: int
     source: DagSource | None = None
 
 
 class Signal(_Message, frozen=True, tag=3):
     """Send a signal to an attempt's first process."""
 
-    key: AttemptKey
+    ticket: int
     signum: int
 
 
 class KillTree(_Message, frozen=True, tag=4):
     """SIGKILL an attempt with everything it started."""
 
-    key: AttemptKey
+    ticket: int
 
 
 class Trust(_Message, frozen=True, tag=5):
@@ -91,7 +90,7 @@ class Exited(_Message, frozen=True, tag=14):
     that could not be.
     """
 
-    key: AttemptKey
+    ticket: int
     pid: int
     status: int
     memory_max_bytes: int
@@ -102,7 +101,7 @@ class Exited(_Message, frozen=True, tag=14):
 class SpawnFailed(_Message, frozen=True, tag=15):
     """The system refused another process."""
 
-    key: AttemptKey
+    ticket: int
     reason: str
 
 
@@ -114,9 +113,10 @@ class ServerExited(_Message, frozen=True, tag=16):
 
 
 class Go(_Message, frozen=True, tag=21):
-    """To an attempt: the claim was granted, run."""
+    """To a process: the claim was granted, be that attempt and run."""
 
     context: TaskContext
+    title: str
 
 
 class Answer(_Message, frozen=True, tag=22):

@@ -55,8 +55,8 @@ class ForkServer:
         self._loaded = loaded
         self._pid = os.getpid()
         self._link = SupervisorLink()  # made once, used in the forks
-        self._attempts: dict[int, Spawn] = {}
-        self._pid_of: dict[tuple[int, int], int] = {}
+        self._tickets: dict[int, int] = {}  # pid -> ticket
+        self._pid_of: dict[int, int] = {}  # ticket -> pid
         self._servers: dict[int, int] = {}  # pid -> number, in the base server
         self._ended: list[Exited | ServerExited] = []  # to be told when what they left behind is gone
         self._tidy_until = 0.0
@@ -121,11 +121,11 @@ class ForkServer:
             case Spawn():
                 self._spawn(order, (fds[0], fds[1]))
             case Signal():
-                pid = self._pid_of.get(order.key)
+                pid = self._pid_of.get(order.ticket)
                 if pid is not None:
                     processes.send_signal(pid, order.signum)
             case KillTree():
-                pid = self._pid_of.get(order.key)
+                pid = self._pid_of.get(order.ticket)
                 if pid is not None:
                     processes.kill_tree(pid)
             case Serve():
@@ -140,7 +140,7 @@ class ForkServer:
         try:
             pid = os.fork()
         except OSError as error:
-            self._say(SpawnFailed(spawn.key, f"the system refused another process: {error.strerror}"))
+            self._say(SpawnFailed(spawn.ticket, f"the system refused another process: {error.strerror}"))
             pid = -1
         if pid == 0:
             self._leave()
@@ -150,8 +150,8 @@ class ForkServer:
         for fd in fds:
             os.close(fd)
         if pid > 0:
-            self._attempts[pid] = spawn
-            self._pid_of[spawn.key] = pid
+            self._tickets[pid] = spawn.ticket
+            self._pid_of[spawn.ticket] = pid
 
     def _serve(self, serve: Serve, fd: int) -> None:
         try:
@@ -190,10 +190,10 @@ class ForkServer:
                 break
             if pid == 0:
                 break
-            spawn = self._attempts.pop(pid, None)
-            if spawn is not None:
-                del self._pid_of[spawn.key]
-                self._ended.append(Exited(spawn.key, pid, status, usage.ru_maxrss * 1024))
+            ticket = self._tickets.pop(pid, None)
+            if ticket is not None:
+                del self._pid_of[ticket]
+                self._ended.append(Exited(ticket, pid, status, usage.ru_maxrss * 1024))
             elif pid in self._servers:
                 self._ended.append(ServerExited(self._servers.pop(pid), status))
             else:
@@ -220,7 +220,7 @@ class ForkServer:
             children = [int(pid) for pid in os.pread(self._children, CHILDREN_BYTES, 0).split()]
         else:
             children = processes.children_by_parent(self._pid)
-        strangers = [pid for pid in children if pid not in self._attempts and pid not in self._servers]
+        strangers = [pid for pid in children if pid not in self._tickets and pid not in self._servers]
         for pid in strangers:
             processes.kill_tree(pid)
         return len(strangers)

@@ -41,6 +41,30 @@ class Stop:
         self.timer: Timer | None = None
 
 
+class Seat:
+    """A process for an attempt, from the order to fork it: its ticket and our ends of its channels."""
+
+    __slots__ = ("control", "output", "theirs", "ticket")
+
+    def __init__(self, ticket: int) -> None:
+        self.ticket = ticket
+        self.control, theirs = socket.socketpair()
+        try:
+            self.output, output = os.pipe()
+        except OSError:
+            self.control.close()
+            theirs.close()
+            raise
+        self.control.setblocking(False)
+        os.set_blocking(self.output, False)
+        self.theirs = (theirs.detach(), output)  # to be passed on; whoever sends them closes them
+
+    def close(self) -> None:
+        """Hang up; a process that waits for its context ends."""
+        self.control.close()
+        os.close(self.output)
+
+
 class Attempt:
     """One launch from its arrival until its last process is gone."""
 
@@ -65,6 +89,7 @@ class Attempt:
         "source",
         "started_at",
         "stop",
+        "ticket",
         "timeout",
         "trusted_until",
         "went",
@@ -85,7 +110,8 @@ class Attempt:
         self.reader = FrameReader()
         self.outbox = Outbox()
         self.went = False  # the context was handed over: user code may run
-        self.pid = 0  # 0: not forked yet
+        self.pid = 0  # 0: not known
+        self.ticket = 0  # of its process; 0: none yet
         self.log: AttemptLog | None = None
         self.timeout: Timer | None = None
         self.stop: Stop | None = None
@@ -104,19 +130,13 @@ class Attempt:
             f"tradewind task {launch.dag_id}/{launch.run_id}/{launch.task_id}{index} try {launch.try_number}"
         )
 
-    def open_channels(self) -> tuple[int, int]:
-        """Make the control socket and the output pipe; return the attempt's ends of them."""
-        ours, theirs = socket.socketpair()
-        try:
-            self.output, output = os.pipe()
-        except OSError:
-            ours.close()
-            theirs.close()
-            raise
-        ours.setblocking(False)
-        os.set_blocking(self.output, False)
-        self.control = ours
-        return theirs.detach(), output
+    def sit(self, seat: Seat) -> None:
+        """Take a process."""
+        self.ticket = seat.ticket
+        self.control = seat.control
+        self.output = seat.output
+        self.reader = FrameReader()
+        self.outbox = Outbox()
 
     def cancel_timers(self) -> None:
         """Forget what was to happen to it."""

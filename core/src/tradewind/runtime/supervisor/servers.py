@@ -32,12 +32,12 @@ from tradewind.runtime.forkserver.messages import (
     encode,
     packet_pair,
 )
-from tradewind.runtime.supervisor.attempts import Attempt, describe_death
+from tradewind.runtime.supervisor.attempts import Attempt, Seat, describe_death
 from tradewind.runtime.supervisor.loop import READABLE, WRITABLE, Loop
-from tradewind.runtime.wire import AttemptKey
 
 WARM_MAX = 16  # version servers kept without work
 IDLE_SECONDS = 120.0
+SPARE_SECONDS = 5.0  # without work a server keeps no process ahead: it is memory
 BASE_RESTART_SECONDS = 0.5
 FALSE_STARTS_MAX = 3
 GONE_SECONDS = 5.0  # how long the remains of a dead base server may take to go
@@ -72,7 +72,8 @@ class VersionServer:
         self.outbox = PacketOutbox()
         self.ready = number == 0
         self.closed = False
-        self.attempts: dict[AttemptKey, Attempt] = {}  # asked of it, exit not seen
+        self.attempts: dict[int, Attempt] = {}  # by ticket: asked of it, exit not seen
+        self.spare: Seat | None = None  # a process that waits to become the next attempt
         self.queue: list[Attempt] = []  # until it is ready
         self.idle_since = 0.0
         self.broken: Broken | None = None
@@ -102,6 +103,7 @@ class ServerPool:
         self._base: VersionServer | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = 0
+        self._tickets = 0
         self._servers: dict[int, VersionServer] = {}
         self._by_source: dict[tuple[str, str], VersionServer] = {}
         self._threaded: set[tuple[str, str]] = set()  # importing these starts threads: no warm server
@@ -145,11 +147,22 @@ class ServerPool:
             return
         server = self._by_source.get(identity) or self._start_server(source)
         attempt.server = server
-        server.attempts[attempt.key] = attempt
-        if server.ready:
-            self._spawn(server, attempt, None)
-        else:
+        if not server.ready:
             server.queue.append(attempt)
+        elif server.spare is not None:
+            seat, server.spare = server.spare, None
+            self._seat(server, attempt, seat)
+        else:
+            self._spawn(server, attempt, None)
+
+    def started(self, attempt: Attempt) -> None:
+        """Fork the next process ahead while this attempt runs: a file's next attempt often follows at once."""
+        server = attempt.server
+        if server is not None and server.number and server.ready and server.spare is None:
+            try:
+                server.spare = self._order(server, None)
+            except OSError:
+                return  # the next one makes do without
 
     def is_warm(self, source: DagSource) -> bool:
         """Return whether a server holds this version."""
@@ -158,12 +171,12 @@ class ServerPool:
     def signal(self, attempt: Attempt, signum: int) -> None:
         """Send a signal to an attempt's first process."""
         if attempt.server is not None:
-            self._say(attempt.server, Signal(attempt.key, signum))
+            self._say(attempt.server, Signal(attempt.ticket, signum))
 
     def kill_tree(self, attempt: Attempt) -> None:
         """SIGKILL an attempt with all it started."""
         if attempt.server is not None:
-            self._say(attempt.server, KillTree(attempt.key))
+            self._say(attempt.server, KillTree(attempt.ticket))
 
     def withdraw(self, attempt: Attempt) -> None:
         """Forget an attempt that no process has been asked for yet."""
@@ -172,7 +185,6 @@ class ServerPool:
             self._homeless.remove(attempt)
         if server is not None and attempt in server.queue:
             server.queue.remove(attempt)
-            server.attempts.pop(attempt.key, None)
             attempt.server = None
 
     def trust(self, until: float) -> None:
@@ -184,6 +196,9 @@ class ServerPool:
         """Close servers that have had nothing to do for long, or are too many."""
         now = self._clock.monotonic()
         idle = [s for s in self._servers.values() if s.ready and s.number and not s.attempts]
+        for server in idle:
+            if now - server.idle_since > SPARE_SECONDS:
+                self._drop_spare(server)
         idle.sort(key=lambda server: server.idle_since, reverse=True)
         for place, server in enumerate(idle):
             if place >= WARM_MAX or now - server.idle_since > IDLE_SECONDS:
@@ -222,15 +237,24 @@ class ServerPool:
         return server
 
     def _spawn(self, server: VersionServer, attempt: Attempt, source: DagSource | None) -> None:
-        attempt.server = server
-        server.attempts[attempt.key] = attempt
         try:
-            control, output = attempt.open_channels()
+            seat = self._order(server, source)
         except OSError as error:
-            server.attempts.pop(attempt.key, None)
             self._events.not_forked(attempt, f"no descriptors are left: {error.strerror}")
             return
-        self._say(server, Spawn(attempt.key, attempt.title, source), (control, output))
+        self._seat(server, attempt, seat)
+
+    def _order(self, server: VersionServer, source: DagSource | None) -> Seat:
+        """Have a process forked; raises ``OSError`` when there are no descriptors for it."""
+        self._tickets += 1
+        seat = Seat(self._tickets)
+        self._say(server, Spawn(seat.ticket, source), seat.theirs)
+        return seat
+
+    def _seat(self, server: VersionServer, attempt: Attempt, seat: Seat) -> None:
+        attempt.server = server
+        server.attempts[seat.ticket] = attempt
+        attempt.sit(seat)
         self._events.opened(attempt)
 
     def _say(self, server: VersionServer, message: ToServer, fds: tuple[int, ...] = ()) -> None:
@@ -264,10 +288,10 @@ class ServerPool:
     def _take(self, server: VersionServer, message: FromServer) -> None:
         match message:
             case Exited():
-                if (attempt := self._done(server, message.key)) is not None:
+                if (attempt := self._done(server, message.ticket)) is not None:
                     self._events.exited(attempt, message)
             case SpawnFailed():
-                if (attempt := self._done(server, message.key)) is not None:
+                if (attempt := self._done(server, message.ticket)) is not None:
                     self._events.not_forked(attempt, message.reason)
             case Ready():
                 self._imported(server, threads=message.threads)
@@ -278,8 +302,10 @@ class ServerPool:
                 if (ended := self._servers.get(message.number)) is not None:
                     self._server_exited(ended, message.status)
 
-    def _done(self, server: VersionServer, key: AttemptKey) -> Attempt | None:
-        attempt = server.attempts.pop(key, None)
+    def _done(self, server: VersionServer, ticket: int) -> Attempt | None:
+        if server.spare is not None and server.spare.ticket == ticket:
+            self._drop_spare(server)
+        attempt = server.attempts.pop(ticket, None)
         if not server.attempts:
             server.idle_since = self._clock.monotonic()
         return attempt
@@ -297,7 +323,6 @@ class ServerPool:
         self._threaded.add((server.source.file, server.source.sha))
         self._by_source.pop((server.source.file, server.source.sha), None)
         for attempt in queue:
-            server.attempts.pop(attempt.key, None)
             self.fork(attempt, server.source)
 
     def _import_overdue(self, server: VersionServer) -> None:
@@ -317,7 +342,6 @@ class ServerPool:
             self._by_source.pop((server.source.file, server.source.sha), None)
         queue, server.queue = server.queue, []
         for attempt in queue:
-            server.attempts.pop(attempt.key, None)
             self._events.not_imported(attempt, reason, error)
 
     def _server_exited(self, server: VersionServer, status: int) -> None:
@@ -349,11 +373,17 @@ class ServerPool:
         self._forget(server)
 
     def _drop(self, server: VersionServer) -> None:
+        self._drop_spare(server)
         if not server.closed:
             server.closed = True
             server.outbox.drop()
             self._loop.forget(server.sock.fileno())
             server.sock.close()
+
+    def _drop_spare(self, server: VersionServer) -> None:
+        if server.spare is not None:
+            server.spare.close()
+            server.spare = None
 
     def _forget(self, server: VersionServer) -> None:
         self._drop(server)
@@ -392,8 +422,6 @@ class ServerPool:
         self._process = None
         homeless = [attempt for server in servers for attempt in server.queue]
         for server in servers:
-            for attempt in server.queue:
-                server.attempts.pop(attempt.key, None)
             self._lose(server, reason)
         self._loop.call_in(BASE_RESTART_SECONDS, lambda: self._restart(homeless))
 

@@ -193,7 +193,8 @@ class Supervisor:
         assert attempt.context is not None
         attempt.went = True
         attempt.started_at = self._clock.now()
-        self.channels.send(attempt, Go(attempt.context))
+        self.channels.send(attempt, Go(attempt.context, attempt.title))
+        self.pool.started(attempt)
         seconds = attempt.context.timeout_seconds
         if seconds is not None:
             self.stops.limit_time(attempt, seconds)
