@@ -161,7 +161,7 @@ def test_a_branch_in_a_mapped_group_decides_for_its_own_index() -> None:
 def test_a_short_circuit_skips_everything_but_teardowns_whatever_the_rule() -> None:
     spec = dag(
         task("make", is_setup=True),
-        task("stop", "make"),
+        task("stop", "make", decides_branch=True),
         task("b", "stop"),
         task("c", "b", trigger_rule=TriggerRule.ALL_DONE),
         task(

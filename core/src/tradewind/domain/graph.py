@@ -88,6 +88,7 @@ class GraphTask:
         "expanders",
         "group_depth",
         "is_leaf",
+        "is_watched",
         "lengths_needed",
         "needs_past",
         "ordinal",
@@ -125,6 +126,7 @@ class GraphTask:
         self.retry_groups: tuple[RetryGroup, ...] = ()  # groups with retries around it, innermost first
         self.needs_past = spec.depends_on_past or spec.wait_for_downstream
         self.is_leaf = False
+        self.is_watched = spec.decides_branch  # others are expanded or skipped once all its instances ended
         self.weight = spec.priority_weight
 
     def __repr__(self) -> str:
@@ -273,6 +275,7 @@ def _link_scopes(graph: Graph) -> None:
         scope.sources = tuple(sources)
     for ordinal, scopes in expanders.items():
         graph.tasks[ordinal].expanders = tuple(dict.fromkeys(scopes))
+        graph.tasks[ordinal].is_watched = True
     for ordinal, keys in needed.items():
         graph.tasks[ordinal].lengths_needed = tuple(dict.fromkeys(keys))
 

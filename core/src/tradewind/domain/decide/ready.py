@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from tradewind.domain.decide.expand import expand_task
 from tradewind.domain.rules import Verdict
 from tradewind.domain.spec import TriggerRule
-from tradewind.domain.states import RunState, TaskEvent, TaskState
+from tradewind.domain.states import TERMINAL_TASK_STATES, RunState, TaskEvent, TaskState
 from tradewind.domain.world.past import past_problem
 from tradewind.domain.world.tally import RULE_TABLES, SETUP_TABLE, judge_teardown
 
 if TYPE_CHECKING:
     from tradewind.domain.graph import GraphTask
+    from tradewind.domain.records import MapIndex
     from tradewind.domain.world import World
-    from tradewind.domain.world.live import Cell, Instance, Run
+    from tradewind.domain.world.live import Cell, Instance, Node, Run
 
 _NONE = TaskState.NONE
 _WHY = {
@@ -80,24 +82,37 @@ def _is_covered(cell: Cell) -> bool:
 
 
 def _skipper(run: Run, task: GraphTask, cell: Cell) -> str | None:
-    """Return why a branch or a short circuit has skipped what waits in a cell, None if none has."""
+    """Return why a branch or a short circuit has skipped what waits in a cell, None if none has.
+
+    Where several instances of a mapped branch or short circuit are seen, all that succeeded must have said so.
+    """
     for edge in task.branches_above:
-        source = run.nodes[edge.other].cells.get(cell.prefix[: edge.shared])
-        for instance in source.instances if source is not None else ():
-            if instance.state is TaskState.SUCCESS and task.task_id in (instance.branch or ()):
-                return f"{instance.task_id} chose another branch"
-    for instance in run.short_circuits:
-        other = instance.cell.node.task
-        if (
-            instance.state is TaskState.SUCCESS
-            and instance.skip_all_downstream
-            and not task.spec.is_teardown
-            and task.ordinal in run.graph.descendants(other.ordinal)
-        ):
-            shared = run.graph.shared(other, task)
-            if instance.map_index[:shared] == cell.prefix[:shared]:
-                return f"{instance.task_id} ended the work on this way"
+        source = run.nodes[edge.other]
+        if _all_say(source, cell.prefix[: edge.shared], lambda i: task.task_id in (i.branch or ())):
+            return f"{source.task.task_id} chose another branch"
+    if run.short_circuits and not task.spec.is_teardown:
+        for ordinal in run.short_circuits:
+            if task.ordinal in run.graph.descendants(ordinal):
+                source = run.nodes[ordinal]
+                shared = run.graph.shared(source.task, task)
+                if _all_say(source, cell.prefix[:shared], lambda i: i.skip_all_downstream):
+                    return f"{source.task.task_id} ended the work on this way"
     return None
+
+
+def _all_say(node: Node, prefix: MapIndex, says: Callable[[Instance], bool]) -> bool:
+    """Whether something succeeded at or below a prefix, all that did say so, and nothing is still to come."""
+    cell = node.cells.get(prefix)
+    said = False
+    for below in cell.below() if cell is not None else ():
+        for instance in below.instances:
+            if instance.state is TaskState.SUCCESS:
+                if not says(instance):
+                    return False
+                said = True
+            elif instance.state not in TERMINAL_TASK_STATES:
+                return False
+    return said
 
 
 def _past_allows(world: World, run: Run, task: GraphTask) -> bool:

@@ -109,8 +109,9 @@ def recount(run: Run) -> None:
             run.unfinished += 1
             run.moving += instance.state is not TaskState.NONE
         count_bad(run, instance, kind, 1)
-        if instance.skip_all_downstream and instance.state is TaskState.SUCCESS:
-            run.short_circuits.append(instance)
+        says = instance.skip_all_downstream and instance.cell.node.task.spec.decides_branch
+        if says and instance.state is TaskState.SUCCESS:
+            run.short_circuits.add(instance.cell.node.task.ordinal)
         cell = instance.cell
         if cell.own is not None:
             cell.count_own(kind, 1)

@@ -17,7 +17,7 @@ from tradewind.domain.leases import (
 from tradewind.domain.outcome import Outcome, OutcomeKind, judge
 from tradewind.domain.records import AttemptRow, XComWrite, run_pk_of
 from tradewind.domain.states import SLOT_STATES, TaskEvent, TaskState, can
-from tradewind.domain.world.live import Instance, Node
+from tradewind.domain.world.live import Instance
 from tradewind.domain.world.moves import Ledger
 
 
@@ -113,7 +113,6 @@ class Inbox(Ledger):
         self.archive(instance, outcome.kind, now, outcome)
         if ending.wake_at is not None and ending.event in {TaskEvent.RETRY, TaskEvent.RESCHEDULE}:
             self.wakes.add(ending.wake_at, "instance", instance)
-        self.decided(instance)
         return ReportVerdict.ACCEPTED
 
     def _keep_xcoms(self, instance: Instance, outcome: Outcome) -> None:
@@ -186,28 +185,6 @@ class Inbox(Ledger):
             memory_max_bytes=None if report is None else report.memory_max_bytes,
         )
         self.attempts.append(row)
-
-    def decided(self, instance: Instance) -> None:
-        """Let a branch's or short circuit's decision reach those it names."""
-        if instance.state is not TaskState.SUCCESS:
-            return
-        run = instance.run
-        task = instance.cell.node.task
-        if instance.skip_all_downstream:
-            run.short_circuits.append(instance)
-            for ordinal in run.graph.descendants(task.ordinal):
-                self._check_near(instance, run.nodes[ordinal])
-        for task_id in instance.branch or ():
-            node = run.node(task_id)
-            if node is not None:
-                self._check_near(instance, node)
-
-    def _check_near(self, instance: Instance, node: Node) -> None:
-        """Look again at what in ``node`` shares the instance's mapped groups."""
-        shared = instance.run.graph.shared(instance.cell.node.task, node.task)
-        cell = node.cells.get(instance.map_index[:shared])
-        if cell is not None:
-            self.check(cell)
 
     def resume(self, instance_id: int, token: int, payload: dict[str, Any], now: datetime) -> bool:
         """Let a parked attempt go on with what its trigger or a person said; False when it is not parked."""

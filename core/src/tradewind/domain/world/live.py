@@ -126,8 +126,9 @@ class Cell(Tally):
         self.parent = parent
         self.children: list[Cell] = []
         self.instances: list[Instance] = []
-        # How many of the task's instances at or below here are of each kind; kept only if others map over them.
-        self.own: list[int] | None = [0] * KINDS if node.task.expanders else None
+        # How many of the task's instances at or below here are of each kind; kept only if others map over them or
+        # are skipped by them.
+        self.own: list[int] | None = [0] * KINDS if node.task.is_watched else None
         self.checking = False
         if parent is not None:
             parent.children.append(self)
@@ -330,7 +331,7 @@ class Run:
         self.moving = 0  # instances that go on by themselves: neither none nor ended
         self.bad = 0  # failed or upstream_failed, teardowns apart
         self.bad_leaves = 0
-        self.short_circuits: list[Instance] = []
+        self.short_circuits: set[int] = set()  # ordinals of tasks of which an instance was one
         self.groups: dict[tuple[str, MapIndex], GroupCount] = {}  # groups with retries
         self.past: Past | None = None  # what is known of the previous run
         self.watchers: set[int] = set()  # runs whose previous run this is

@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from tradewind.domain.world.admission import Admission
 from tradewind.domain.graph import Edge, GraphTask, Scope
 from tradewind.domain.records import (
     AttemptRow,
@@ -31,6 +30,7 @@ from tradewind.domain.states import (
     advance,
     advance_run,
 )
+from tradewind.domain.world.admission import Admission
 from tradewind.domain.world.live import Cell, Dag, GroupCount, Instance, Node, Run
 from tradewind.domain.world.tally import FAILED, KIND, UNFINISHED, UPSTREAM_FAILED
 
@@ -217,6 +217,8 @@ class Ledger:
             outer.own[now] += 1
         if was == UNFINISHED:
             self._tell_expanders(instance)
+            if instance.cell.node.task.spec.decides_branch:
+                self._tell_skipped(instance)
 
     def show(self, instance: Instance, group: str, kind: int) -> None:
         """Let what is outside of a group with retries see how an instance inside has ended."""
@@ -245,6 +247,24 @@ class Ledger:
             for node in map(follower.node, near) if follower is not None else ():
                 if node is not None and node.task.needs_past:
                     self.check(node.root)
+
+    def _tell_skipped(self, instance: Instance) -> None:
+        """Look at what a branch or short circuit may have skipped, where all its instances in sight have ended."""
+        run: Run = instance.run
+        task: GraphTask = instance.cell.node.task
+        if instance.skip_all_downstream and instance.state is TaskState.SUCCESS:
+            run.short_circuits.add(task.ordinal)
+        graph = run.graph
+        far = task.ordinal in run.short_circuits
+        targets = graph.descendants(task.ordinal) if far else task.below
+        for outer in instance.cell.path():
+            if outer.own[UNFINISHED]:
+                return
+            for ordinal in targets:
+                if graph.shared(task, graph.tasks[ordinal]) == len(outer.prefix):
+                    cell = run.nodes[ordinal].cells.get(outer.prefix)
+                    if cell is not None:
+                        self.check(cell)
 
     def _tell_expanders(self, instance: Instance) -> None:
         """Look at the mappings over this instance's task when all they need is finished."""

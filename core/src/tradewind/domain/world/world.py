@@ -205,7 +205,6 @@ class World(Inbox):
             if instance.state in SLOT_STATES and instance.token != row.token:
                 self._cancel(instance)
             take_row(self, instance, row)
-            self.decided(instance)
         return True
 
     def drop_runs(self, run_pks: Iterable[int]) -> None:
