@@ -24,7 +24,7 @@ from tradewind.api.trigger import trigger_run
 from tradewind.config import Settings
 from tradewind.domain.decide import Decision
 from tradewind.domain.records import RunRow, RunType
-from tradewind.errors import ConfigError
+from tradewind.errors import ConfigError, MetastoreUnavailableError
 from tradewind.metastore import connect, downgrade, migrate
 from tradewind.metastore.wakeup import wakeup_for
 from tradewind.plugins.registry import Registry, load_registry
@@ -196,15 +196,16 @@ def run_scheduler(
         lease_seconds=settings.scheduler.term_seconds,
     )
     executors = parts.executors()
+    beat = _Beat(parts, holder, executors)
     scheduler = Scheduler(
         parts.store,
         executors,
         parts.clock,
         leadership,
-        lambda held: _make_engine(parts, executors, held, log),
+        lambda held: _make_engine(parts, executors, held, log, beat),
         wakeup=parts.wakeup,
         poll_seconds=settings.scheduler.poll_seconds,
-        beat=_beat(parts, holder, executors),
+        beat=beat,
         log=log,
         maintenance=_maintenance(parts, log),
         ready=ready,
@@ -219,13 +220,18 @@ def run_scheduler(
 
 
 def _make_engine(
-    parts: Parts, executors: Mapping[str, Executor], leadership: Leadership, log: Callable[[str], None]
+    parts: Parts,
+    executors: Mapping[str, Executor],
+    leadership: Leadership,
+    log: Callable[[str], None],
+    beat: _Beat,
 ) -> Engine:
     term = leadership.term
     assert term is not None, "an engine is made for a leader"
     registry = parts.registry
 
     def on_commit(decision: Decision) -> None:
+        beat.renew()
         if registry.observes():
             registry.observe(decision.batch.events, at=parts.clock.now())
 
@@ -242,18 +248,29 @@ def _make_engine(
     )
 
 
-def _beat(parts: Parts, holder: str, executors: Mapping[str, Executor]) -> Callable[..., None]:
-    host, pid = socket.gethostname(), os.getpid()
+class _Beat:
+    """Tells the others that this scheduler is alive and, while it leads, what its executors can take."""
 
-    def beat(*, leads: bool) -> None:
-        data: dict[str, Any] = {"leads": leads}
-        if leads:  # the executors of a standby are closed; `why` wants to know those of the leader
-            data["executors"] = {
-                name: msgspec.structs.asdict(executor.capacity()) for name, executor in executors.items()
-            }
-        parts.store.beat_component(f"scheduler:{holder}", "scheduler", host, pid, data)
+    def __init__(self, parts: Parts, holder: str, executors: Mapping[str, Executor]) -> None:
+        self._parts = parts
+        self._name = f"scheduler:{holder}"
+        self._executors = executors
+        self._told: dict[str, Any] = {}
 
-    return beat
+    def __call__(self, *, leads: bool) -> None:
+        """Beat now. The executors of a standby are closed; `why` wants to know those of the leader."""
+        self._told = self._capacity() if leads else {}
+        data = {"leads": leads, "executors": self._told}
+        self._parts.store.beat_component(self._name, "scheduler", socket.gethostname(), os.getpid(), data)
+
+    def renew(self) -> None:
+        """Beat if the executors can take more or less than was told: explanations must not be five seconds old."""
+        if self._told and self._capacity() != self._told:
+            with contextlib.suppress(MetastoreUnavailableError):  # the next beat tells it
+                self(leads=True)
+
+    def _capacity(self) -> dict[str, Any]:
+        return {name: msgspec.structs.asdict(one.capacity()) for name, one in self._executors.items()}
 
 
 def _maintenance(parts: Parts, log: Callable[[str], None]) -> Maintenance | None:

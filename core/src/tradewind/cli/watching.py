@@ -32,6 +32,7 @@ EVENTS_SHOWN_MAX = 6
 REASONS_SHOWN_MAX = 5
 BAR_COLUMNS = 40
 EVENTS_READ_MAX = 5_000
+_TOLD = ("run.", "task.")  # an act is told by what it changes
 _ORDER = (
     TaskState.SUCCESS,
     TaskState.SKIPPED,
@@ -82,7 +83,8 @@ class _Feed:
         fresh: list[str] = []
         while events := self._store.events_after(self._seen, 1_000):
             self._seen = events[-1].id
-            fresh += [event_line(event) for event in events if event.run_pk == self._run.pk]
+            mine = [event for event in events if event.run_pk == self._run.pk]
+            fresh += [event_line(event) for event in mine if event.kind.startswith(_TOLD)]
         self.lines = [*self.lines, *fresh][-EVENTS_SHOWN_MAX:]
         return fresh
 
@@ -138,7 +140,8 @@ def _bar(snapshot: RunSnapshot) -> str:
         columns = round(BAR_COLUMNS * counts[state] / total) or bool(counts[state])
         columns = min(columns, BAR_COLUMNS - used)
         used += columns
-        drawn += terminal.styled(_BAR.get(state.value, "░") * columns, terminal.state_style(state.value))
+        if columns:
+            drawn += terminal.styled(_BAR.get(state.value, "░") * columns, terminal.state_style(state.value))
     parts = [f"{counts[state]:,} {state.value}" for state in _ORDER if counts[state]]
     return f"{drawn}{'·' * (BAR_COLUMNS - used)}  {ended:,} of {total:,} ended: {', '.join(parts)}"
 

@@ -151,4 +151,6 @@ def _greet(settings: Settings, seconds: float) -> None:
 
 def program() -> str:
     """Return how a person at this shell calls the command."""
-    return "tradewind" if shutil.which("tradewind") else sys.argv[0]
+    if shutil.which("tradewind"):
+        return "tradewind"
+    return "python -m tradewind" if sys.argv[0].endswith("__main__.py") else sys.argv[0]
