@@ -20,7 +20,7 @@ def test_every_module_imports_alone_and_without_a_warning() -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=110,
     )
     assert (result.stdout.splitlines(), result.stderr, result.returncode) == ([], "", 0)
 
@@ -36,7 +36,7 @@ def test_importing_tradewind_loads_nothing_heavy(statement: str) -> None:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=110,
     ).stdout.split()
     assert "tradewind" in loaded
     assert sorted({"sqlalchemy", "alembic"} & set(loaded)) == []

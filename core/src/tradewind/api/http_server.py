@@ -140,7 +140,7 @@ class _Handler(BaseHTTPRequestHandler):
             replies = self.server.answer(call)
         except MetastoreUnavailableError:
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "the metastore cannot be reached now")
-        except Exception:
+        except Exception:  # the border of a request: one bad call must not end the others
             logger.exception("a call of worker %r failed", call.worker)
             self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR, "the call failed; the service's log says why")
         else:

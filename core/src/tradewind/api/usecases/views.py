@@ -120,6 +120,7 @@ def _story(store: Metastore, row: InstanceRow) -> list[tuple[datetime, str]]:
 def _outcome(attempt: AttemptRow, row: InstanceRow, losses: int) -> str:
     why = f" ({attempt.reason})" if attempt.reason else ""
     if attempt.outcome == "lost":
+        why = why.replace("(lost: ", "(", 1)
         again = "run again" if attempt.state.value == "scheduled" else attempt.state.value
         return f"attempt lost{why}, {again} (loss {losses} of {LOSSES_MAX})"
     number = f"try {attempt.try_number} of {row.tries_max}"

@@ -137,7 +137,7 @@ class _Connection:
         self._delay = RECONNECT_SECONDS_MIN
         try:
             self._link.take(message)
-        except Exception:
+        except Exception:  # the daemon loop: what one peer said must not end it
             logger.exception("The worker goes on after an error over %s", type(message).__name__)
 
     def _lose(self) -> None:

@@ -94,5 +94,5 @@ class Loop:
         """One bad thing stays one bad thing: the other attempts need this loop."""
         try:
             action(*arguments)
-        except Exception:
+        except Exception:  # the daemon loop: one bad turn must not end the worker
             logger.exception("The supervisor goes on after an error in %r", action)
