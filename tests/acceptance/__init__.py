@@ -1,0 +1,1 @@
+"""What a user sees of whole installations: real processes, real databases, real signals."""
