@@ -18,7 +18,9 @@ from tradewind.runtime.wire import AttemptKey
 
 if TYPE_CHECKING:
     from tradewind.runtime.logs.stream import AttemptLog
-    from tradewind.runtime.supervisor.servers import VersionServer
+
+
+NO_SERVER = -1
 
 
 class Phase(Enum):
@@ -104,7 +106,7 @@ class Attempt:
         self.trusted_until = 0.0
         self.context: TaskContext | None = None
         self.source: DagSource | None = None
-        self.server: VersionServer | None = None  # that forked it, or was asked to
+        self.server = NO_SERVER  # number of the one that forked it, or was asked to
         self.control: socket.socket | None = None
         self.output = -1
         self.reader = FrameReader()

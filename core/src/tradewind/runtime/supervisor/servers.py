@@ -32,7 +32,7 @@ from tradewind.runtime.forkserver.messages import (
     encode,
     packet_pair,
 )
-from tradewind.runtime.supervisor.attempts import Attempt, Seat, describe_death
+from tradewind.runtime.supervisor.attempts import NO_SERVER, Attempt, Seat, describe_death
 from tradewind.runtime.supervisor.loop import READABLE, WRITABLE, Loop
 
 WARM_MAX = 16  # version servers kept without work
@@ -146,7 +146,7 @@ class ServerPool:
             self._spawn(self._base, attempt, source)
             return
         server = self._by_source.get(identity) or self._start_server(source)
-        attempt.server = server
+        attempt.server = server.number
         if not server.ready:
             server.queue.append(attempt)
         elif server.spare is not None:
@@ -157,7 +157,7 @@ class ServerPool:
 
     def started(self, attempt: Attempt) -> None:
         """Fork the next process ahead while this attempt runs: a file's next attempt often follows at once."""
-        server = attempt.server
+        server = self._servers.get(attempt.server)
         if server is not None and server.number and server.ready and server.spare is None:
             try:
                 server.spare = self._order(server, None)
@@ -170,22 +170,24 @@ class ServerPool:
 
     def signal(self, attempt: Attempt, signum: int) -> None:
         """Send a signal to an attempt's first process."""
-        if attempt.server is not None:
-            self._say(attempt.server, Signal(attempt.ticket, signum))
+        server = self._servers.get(attempt.server)
+        if server is not None:
+            self._say(server, Signal(attempt.ticket, signum))
 
     def kill_tree(self, attempt: Attempt) -> None:
         """SIGKILL an attempt with all it started."""
-        if attempt.server is not None:
-            self._say(attempt.server, KillTree(attempt.ticket))
+        server = self._servers.get(attempt.server)
+        if server is not None:
+            self._say(server, KillTree(attempt.ticket))
 
     def withdraw(self, attempt: Attempt) -> None:
         """Forget an attempt that no process has been asked for yet."""
-        server = attempt.server
+        server = self._servers.get(attempt.server)
         if attempt in self._homeless:
             self._homeless.remove(attempt)
         if server is not None and attempt in server.queue:
             server.queue.remove(attempt)
-            attempt.server = None
+            attempt.server = NO_SERVER
 
     def trust(self, until: float) -> None:
         """Let the base server end everything unless it hears otherwise before that monotonic instant."""
@@ -252,7 +254,7 @@ class ServerPool:
         return seat
 
     def _seat(self, server: VersionServer, attempt: Attempt, seat: Seat) -> None:
-        attempt.server = server
+        attempt.server = server.number
         server.attempts[seat.ticket] = attempt
         attempt.sit(seat)
         self._events.opened(attempt)

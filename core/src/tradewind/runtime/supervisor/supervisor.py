@@ -22,7 +22,7 @@ from tradewind.ports.runtime_api import (
 from tradewind.runtime.forkserver.messages import Answer, Ask, Exited, Go, Outcome
 from tradewind.runtime.oom import OomWatch
 from tradewind.runtime.spool import Spool
-from tradewind.runtime.supervisor.attempts import Attempt, Phase, describe_death
+from tradewind.runtime.supervisor.attempts import NO_SERVER, Attempt, Phase, describe_death
 from tradewind.runtime.supervisor.channels import AttemptChannels
 from tradewind.runtime.supervisor.link import ExecutorLink
 from tradewind.runtime.supervisor.secrets import secrets_in
@@ -247,7 +247,7 @@ class Supervisor:
     def _process_gone(self, attempt: Attempt, reason: str) -> None:
         """Tidy up after a process; one that had not run yet gets another."""
         self.channels.close(attempt)
-        attempt.server = None
+        attempt.server = NO_SERVER
         attempt.pid = 0
         if attempt.phase is Phase.ENDED:
             self.attempts.pop(attempt.key, None)
@@ -262,7 +262,7 @@ class Supervisor:
         self, attempt: Attempt, kind: OutcomeKind, reason: str, error: dict[str, Any] | None
     ) -> None:
         self.channels.close(attempt)
-        attempt.server = None
+        attempt.server = NO_SERVER
         if attempt.phase is Phase.RUNNING:
             self.channels.note(attempt, reason, "ERROR")
             self.finish(attempt, self._report(attempt, kind, reason, error=error))
@@ -352,7 +352,7 @@ class Supervisor:
         self._begin_waiting()
 
     def _settle(self, attempt: Attempt) -> None:
-        if attempt.server is None and attempt.phase is Phase.ENDED:
+        if attempt.server == NO_SERVER and attempt.phase is Phase.ENDED:
             self.channels.close(attempt)
             self.attempts.pop(attempt.key, None)
 
