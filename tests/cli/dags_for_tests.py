@@ -73,8 +73,10 @@ with DAG("slow"):
         attempt = get_current_context().ti.try_number
         with (home / "attempts.txt").open("a") as file:
             file.write(f"{os.getpid()} {attempt}\\n")
+        print("waiting for go.txt", flush=True)
         while not (home / "go.txt").exists():
             select.select([], [], [], 0.02)
+        print("it is there", flush=True)
         return "went"
 
     linger()

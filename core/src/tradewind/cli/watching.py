@@ -84,9 +84,16 @@ class _Feed:
         while events := self._store.events_after(self._seen, 1_000):
             self._seen = events[-1].id
             mine = [event for event in events if event.run_pk == self._run.pk]
+            mine.sort(key=_told_last)
             fresh += [event_line(event) for event in mine if event.kind.startswith(_TOLD)]
         self.lines = [*self.lines, *fresh][-EVENTS_SHOWN_MAX:]
         return fresh
+
+
+def _told_last(event: EventRow) -> tuple[bool, str, bool]:
+    """Order by time; a run's end comes after what ended it in the same commit."""
+    at = "" if event.at is None else event.at.isoformat()
+    return event.at is None, at, event.kind.removeprefix("run.") in TERMINAL_RUN_STATES
 
 
 def event_line(event: EventRow) -> str:
