@@ -258,6 +258,13 @@ def members(kind: type[enum.StrEnum], final: frozenset[Any] | None = None) -> st
     return table(["name", "meaning", "final"], marked)
 
 
+def concept_page() -> str:
+    """Return the concepts page about states, its drawing made anew."""
+    text = (FOLDER.parent / "concepts/states.md").read_text(encoding="utf-8")
+    head, _, rest = text.partition("```mermaid\n")
+    return f"{head}```mermaid\n{mermaid_tasks()}```{rest.partition('```')[2]}"
+
+
 def events(listed: Mapping[Any, tuple[frozenset[Any], Any]], every: frozenset[Any]) -> str:
     """Return a table of events: from which states they lead to which."""
     rows = []
@@ -416,6 +423,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "errors.md": errors_page,
     "operators.md": operators_page,
     "cli.md": cli_page,
+    "../concepts/states.md": concept_page,
 }
 
 
