@@ -92,7 +92,7 @@ class House:
             "file": file,
             "source_sha": sha,
         }
-        launch = Launch(**common)
+        launch = Launch(**common, map_index=context.get("map_index", ()))
         self.contexts[launch.instance_id, launch.token] = TaskContext(
             **common,
             run_pk=1,

@@ -78,6 +78,18 @@ def test_killing_a_task_is_an_error_of_the_task(house: House, tmp_path: Path) ->
     assert gone(pids)
 
 
+def test_a_task_that_kills_its_parent_harms_no_other_file(house: House, tmp_path: Path) -> None:
+    other, _ = start(house, "done_in_time", tmp_path / "notes")
+    sha = house.file(
+        "import os, threading\ndef poison(context, data):\n    os.kill(os.getppid(), 9)\n    threading.Event().wait()\n",
+        "poison.py",
+    )
+    report = house.run("poison", sha, file="poison.py")
+    assert end(report) == (OutcomeKind.INTERRUPTED, "its fork server ended (killed: SIGKILL)")
+    (tmp_path / "notes.go").touch()
+    assert end(house.outcome_of(other)) == (OutcomeKind.SUCCESS, "")
+
+
 def test_a_frozen_worker_does_not_keep_attempts_beyond_their_lease(
     new_house: Callable[..., House], tmp_path: Path
 ) -> None:

@@ -178,6 +178,15 @@ def test_a_drain_interrupts_what_does_not_end_in_its_grace(
     assert gone(pids)
 
 
+def test_a_signal_to_the_whole_group_reaches_no_task(house: House, tmp_path: Path) -> None:
+    launch, _ = start(house, "done_in_time", tmp_path / "notes")
+    os.killpg(house.worker_pid(), signal.SIGTERM)
+    house.until(lambda: house.executor.capacity().slots == 0, "the drain")
+    (tmp_path / "notes.go").touch()
+    assert end(house.outcome_of(launch)) == (OutcomeKind.SUCCESS, "")
+    assert not (tmp_path / "notes.term").exists()
+
+
 def test_a_second_sigterm_shortens_the_grace(house: House, tmp_path: Path) -> None:
     launch, pids = start(house, "wait", tmp_path / "notes")
     worker = house.worker_pid()

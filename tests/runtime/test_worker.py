@@ -1,11 +1,13 @@
 """The worker process itself: names, orphans, wrong use, long paths, an engine that cannot start."""
 
 import os
+import resource
 import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.runtime.house import House
@@ -81,6 +83,35 @@ def test_an_engine_that_cannot_start_is_told_as_the_reason_for_no_capacity(
         f"no worker is connected to executor 'local': the worker ended with status 1; see {log}"
     )
     assert "No module named 'tests.runtime.no_such_engine'" in log.read_text()
+
+
+def test_a_task_is_a_process_of_its_own_kind(house: House) -> None:
+    sha = house.file(
+        "import os, resource, signal\n"
+        "def look(context, data):\n"
+        "    return {\n"
+        "        'leads its session': os.getsid(0) == os.getpid() == os.getpgid(0),\n"
+        "        'core': resource.getrlimit(resource.RLIMIT_CORE),\n"
+        "        'descriptors': resource.getrlimit(resource.RLIMIT_NOFILE)[0],\n"
+        "        'oom': open('/proc/self/oom_score_adj').read().strip(),\n"
+        "        'title': open('/proc/self/cmdline').read().rstrip('\\0'),\n"
+        "        'mark': os.environ['TRADEWIND_ATTEMPT'],\n"
+        "        'blocked': sorted(map(int, signal.pthread_sigmask(signal.SIG_BLOCK, []))),\n"
+        "        'open': sorted(map(int, os.listdir('/proc/self/fd')))[:3],\n"
+        "    }\n"
+    )
+    house.run("look", sha)
+    report = house.run("look", sha, map_index=(3, 0))
+    assert msgspec.json.decode(report.xcoms["return_value"]) == {
+        "leads its session": True,
+        "core": [0, 0],
+        "descriptors": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+        "oom": "200",
+        "title": "tradewind task flow/manual__1/look[3,0] try 1",
+        "mark": "2:1",
+        "blocked": [],
+        "open": [0, 1, 2],
+    }
 
 
 def test_a_child_of_the_task_that_returns_too_reports_nothing(house: House) -> None:

@@ -84,6 +84,10 @@ class LocalExecutor:
     # ---- Executor
 
     def start(self) -> None:
+        if self._listener is not None:
+            return  # a leader whose first reads failed starts again
+        if self._epoll.closed:
+            self._epoll = select.epoll()  # it led before, and was stopped when it lost the term
         self._listener = listen(self._options.socket_path)
         self._epoll.register(self._listener.fileno(), select.EPOLLIN)
         if self._starter is not None:
@@ -164,8 +168,8 @@ class LocalExecutor:
             self._await_end()
         for worker in self._workers.values():
             worker.close()
-        self._workers.clear()
-        self._watched.clear()
+        for known in (self._workers, self._watched, self._kept, self._signals):
+            known.clear()  # what was not handed over is found in the rows by whoever leads next
         self._epoll.close()
         if self._starter is not None:
             self._starter.reap()

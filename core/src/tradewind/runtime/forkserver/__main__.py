@@ -26,12 +26,13 @@ from tradewind.runtime.forkserver.server import ForkServer, freeze  # noqa: E402
 def main(arguments: list[str]) -> None:
     """Serve on descriptor ``arguments[0]`` and hold ``arguments[1]``, the lock file, open while anyone lives.
 
-    ``arguments[2]`` may name a module whose ``engine()`` makes another engine; tests use it.
+    ``arguments[2]`` is how many descriptors tasks may have. ``arguments[3]`` may name a module whose ``engine()``
+    makes another engine; tests use it.
     """
     os.set_inheritable(int(arguments[1]), False)  # forks keep it, programs they start do not
     sock = socket.socket(fileno=int(arguments[0]))
     sock.set_inheritable(False)
-    engine: Engine = importlib.import_module(arguments[2]).engine() if arguments[2:] else default_engine()
+    engine: Engine = importlib.import_module(arguments[3]).engine() if arguments[3:] else default_engine()
     engine.prepare()
     ending.note_base()
     setproctitle.setproctitle("tradewind fork server")
@@ -39,6 +40,8 @@ def main(arguments: list[str]) -> None:
     # A broadcast is for the supervisor, it drains. Attempts unblock these.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (int(arguments[2]), hard))
     freeze()
     sock.send(encode(Ready(threads=False)))
     ForkServer(sock, engine, SystemClock()).run()

@@ -79,6 +79,7 @@ class WorkerProcess:
             environment={**clean_environment(environment), processes.WORKER_VARIABLE: self._mark},
             alive_fd=alive_fd,
             engine=options.engine,
+            descriptors=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
             import_seconds=options.import_seconds,
         )
         self.channels = AttemptChannels(self.loop, clock, FileLogStore(options.logs_path), self.supervisor)
@@ -236,7 +237,7 @@ class WorkerProcess:
 
 
 def raise_descriptor_limit() -> None:
-    """Allow as many descriptors as the system does: an attempt takes three."""
+    """Allow this process as many descriptors as the system does: an attempt takes three."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 

@@ -91,6 +91,7 @@ class ServerPool:
         environment: Mapping[str, str],
         alive_fd: int,
         engine: str | None,
+        descriptors: int,
         import_seconds: float,
     ) -> None:
         self._loop = loop
@@ -99,6 +100,7 @@ class ServerPool:
         self._environment = environment
         self._alive_fd = alive_fd
         self._engine = engine
+        self._descriptors = descriptors  # the limit tasks are to have: what this process was started with
         self._import_seconds = import_seconds
         self._base: VersionServer | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -116,7 +118,8 @@ class ServerPool:
         """Start the base server."""
         ours, theirs = packet_pair()
         command = [sys.executable, "-m", "tradewind.runtime.forkserver"]
-        command += [str(theirs.fileno()), str(self._alive_fd), *([self._engine] if self._engine else [])]
+        command += [str(theirs.fileno()), str(self._alive_fd), str(self._descriptors)]
+        command += [self._engine] if self._engine else []
         self._process = subprocess.Popen(
             command,
             env=dict(self._environment),
