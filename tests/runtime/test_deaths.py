@@ -81,7 +81,10 @@ def test_killing_a_task_is_an_error_of_the_task(house: House, tmp_path: Path) ->
 def test_a_task_that_kills_its_parent_harms_no_other_file(house: House, tmp_path: Path) -> None:
     other, _ = start(house, "done_in_time", tmp_path / "notes")
     sha = house.file(
-        "import os, threading\ndef poison(context, data):\n    os.kill(os.getppid(), 9)\n    threading.Event().wait()\n",
+        "import os, threading\n"
+        "def poison(context, data):\n"
+        "    os.kill(os.getppid(), 9)\n"
+        "    threading.Event().wait()\n",
         "poison.py",
     )
     report = house.run("poison", sha, file="poison.py")
