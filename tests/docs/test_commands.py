@@ -51,7 +51,7 @@ def test_there_are_commands_to_check() -> None:
     assert len(COMMANDS) > 40
 
 
-@pytest.mark.parametrize(("place", "line", "whole"), COMMANDS, ids=lambda value: str(value))
+@pytest.mark.parametrize(("place", "line", "whole"), COMMANDS, ids=str)
 def test_a_shown_command_is_accepted(
     place: str, line: str, monkeypatch: pytest.MonkeyPatch, *, whole: bool
 ) -> None:
