@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import enum
 import inspect
 import re
@@ -163,6 +164,11 @@ something ask first; `--yes` answers. `tradewind completion bash` prints the she
 `TRADEWIND_DEBUG=1` errors come with their traceback.
 """
 
+EXAMPLES = """\
+Each file shows one idea, and is run by the tests. `tradewind dags test NAME` runs one in this process; `./dev demo`
+starts all of them and runs `seattle_weather`. `setup_teardown` fails on purpose.
+"""
+
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     """Return a Markdown table; what would end a cell is escaped."""
@@ -256,6 +262,15 @@ def members(kind: type[enum.StrEnum], final: frozenset[Any] | None = None) -> st
         return table(["name", "meaning"], rows)
     marked = [[*row, "yes" if one in final else ""] for row, one in zip(rows, kind, strict=True)]
     return table(["name", "meaning", "final"], marked)
+
+
+def examples_page() -> str:
+    """Return the page of the example DAGs, in the words of their docstrings."""
+    rows = []
+    for path in sorted((FOLDER.parents[1] / "dags").glob("*.py")):
+        said = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        rows.append([f"`dags/{path.name}`", said.partition("\n\n")[0]])
+    return "\n".join(["# Example DAGs\n", MARK + "\n", EXAMPLES, table(["file", "its idea"], rows)])
 
 
 def concept_page() -> str:
@@ -423,6 +438,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "errors.md": errors_page,
     "operators.md": operators_page,
     "cli.md": cli_page,
+    "examples.md": examples_page,
     "../concepts/states.md": concept_page,
 }
 
