@@ -109,11 +109,15 @@ class Scheduler:
             ready()
 
     def _take_over(self) -> None:
-        for executor in self._executors.values():
-            executor.start()
         term = self._term = self._leadership.term
         assert term is not None
-        self._engine = self._make_engine(self._leadership)
+        for executor in self._executors.values():
+            executor.start()
+        try:
+            self._engine = self._make_engine(self._leadership)
+        except MetastoreUnavailableError:
+            self._stop_executors()  # nobody would answer the workers that connect
+            raise
         self._hinted = True
         self._next_poll = float("-inf")
         self._log(f"leading shard {term.shard!r}, term {term.number}")
@@ -147,9 +151,12 @@ class Scheduler:
     def _step_down(self, why: str) -> None:
         if self._engine is not None:
             self._engine = None
-            for executor in self._executors.values():
-                executor.stop(kill_workers=False)
+            self._stop_executors()
             self._log(f"stepped down: {why}")
+
+    def _stop_executors(self) -> None:
+        for executor in self._executors.values():
+            executor.stop(kill_workers=False)
 
     def _back_off(self, why: str) -> float:
         if self._failures == 0:
