@@ -64,7 +64,7 @@ def draw_flavour(chance: Chance) -> Flavour:
         limits=often(0.1, 0.6),
         past=often(0.05, 0.5),
         empty=often(0.05, 0.2),
-        remote=often(0.0, 0.5),
+        remote=often(0.05, 0.7),
         schedules=often(0.3, 0.9),
     )
 
@@ -102,13 +102,9 @@ def draw_dag(chance: Chance, number: int, flavour: Flavour, until: float) -> Dag
 def _draw_schedule(chance: Chance, flavour: Flavour, *, often: bool) -> TimeSpec | None:
     if not chance.happens(0.8 if often else flavour.schedules):
         return None
-    return chance.weighted(
-        [
-            (8.0, DeltaSpec(seconds=float(chance.pick([20, 30, 45, 70])), anchor=START)),
-            (1.0, OnceSpec()),
-            (0.5, ContinuousSpec()),
-        ]
-    )
+    grid = DeltaSpec(seconds=float(chance.pick([20, 30, 45, 70])), anchor=START)
+    kinds: list[tuple[float, TimeSpec]] = [(8.0, grid), (1.0, OnceSpec()), (0.5, ContinuousSpec())]
+    return chance.weighted(kinds)
 
 
 class _Draft:

@@ -72,10 +72,9 @@ class FakeExecutor:
             key = (launch.instance_id, launch.token)
             if key not in self._switchboard.sent and self._chance.happens(0.01):
                 self._auditor.gone(key)
-                failed = LaunchFailed(
-                    instance_id=launch.instance_id, token=launch.token, reason="it did not fit"
+                self._tell(
+                    LaunchFailed(instance_id=key[0], token=key[1], reason="the broker did not take it")
                 )
-                self._post.send(self, lambda failed=failed: self._tell(failed))  # type: ignore[misc]
             else:
                 self._switchboard.sent.add(key)
                 self._kept[key] = launch

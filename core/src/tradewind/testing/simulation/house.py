@@ -139,7 +139,9 @@ class House:
 
         def at_random(count: int, action: Callable[[], None], *, fault: bool = True) -> None:
             for _ in range(count):
-                self.timeline.after(chance.between(0.5, conditions.fault_seconds), self._during(action, fault=fault))
+                self.timeline.after(
+                    chance.between(0.5, conditions.fault_seconds), self._during(action, fault=fault)
+                )
 
         for scheduler in self.schedulers:
             self.timeline.after(chance.between(0, 1), scheduler.start)

@@ -53,7 +53,7 @@ class ServiceLink(ExecutorLink):
 
     def __init__(self, house: House, name: str) -> None:
         super().__init__(house, name)
-        self._services: list[tuple[RuntimeService, Storm]] = []  # free ones: each is used by one call at a time
+        self._services: list[tuple[RuntimeService, Storm]] = []  # free ones: each serves one call at a time
 
     def call(self, worker: Worker, incarnation: str, call: Call) -> None:
         """Carry a call to the service."""
@@ -81,7 +81,7 @@ class ServiceLink(ExecutorLink):
 
     def _make(self) -> tuple[RuntimeService, Storm]:
         house = self._house
-        storm = Storm(house, "runtime-api")
+        storm = Storm(house, "runtime-api", busy=3)
         store = with_weather(house.store_for("runtime-api"), storm)
         data = DataService(store, NoSecrets(), house.no_trigger)
         return RuntimeService(store, data, house.clock), storm

@@ -74,7 +74,9 @@ class People:
             self._commit(lambda dag_id=dag.dag_id: unpause_dag(self._dag(dag_id), actor=ACTOR))  # type: ignore[misc]
         for run in self._store.list_runs(limit=10_000):
             if run.state in ACTIVE_RUN_STATES:
-                self._plan(run.pk, lambda s: release_task(s, self._house.graph(s.run), WHOLE_RUN, **self._by()))
+                self._plan(
+                    run.pk, lambda s: release_task(s, self._house.graph(s.run), WHOLE_RUN, **self._by())
+                )
             if run.state is RunState.PAUSED:
                 self._plan(run.pk, lambda s: resume_run(s, **self._by()))
 
@@ -122,8 +124,9 @@ class People:
         assert snapshot is not None
         graph = self._house.graph(snapshot.run)
         names = list(graph.by_id)
+        chosen = tuple(dict.fromkeys((chance.pick(names), chance.pick(names))))
         selection = Selection(
-            tasks=None if chance.happens(0.3) else tuple({chance.pick(names), chance.pick(names)}),
+            tasks=None if chance.happens(0.3) else chosen,
             upstream=chance.happens(0.2),
             downstream=chance.happens(0.4),
             only_failed=chance.happens(0.2),

@@ -18,7 +18,9 @@ class Post:
         self._timeline = timeline
         self._chance = chance
         self._conditions = conditions
-        self._orderly = not (conditions.messages_lost or conditions.messages_doubled or conditions.messages_late)
+        self._orderly = not (
+            conditions.messages_lost or conditions.messages_doubled or conditions.messages_late
+        )
         self._last: dict[object, float] = {}
 
     def send(self, way: object, deliver: Action) -> None:

@@ -24,7 +24,7 @@ TURN_SECONDS: Final = 0.001  # between two rounds: what arrives together is comm
 RESTART_SECONDS_MAX: Final = 20.0
 
 
-class Killed(BaseException):  # noqa: N818 - what happens to a process, not an error of the program
+class Killed(BaseException):
     """The process that is in the middle of this call dies here: nothing after it happens."""
 
 
@@ -54,19 +54,24 @@ class Silent:
     def close(self) -> None: ...
 
 
+def no_beat(**_data: bool) -> None:
+    """Nobody looks at the health of a simulated scheduler."""
+
+
 class Storm:
     """The weather of one process: its verbs are slow, fail, lose their answers, or are its last."""
 
-    def __init__(self, house: House, name: str) -> None:
+    def __init__(self, house: House, name: str, *, busy: int = 1) -> None:
         self._house = house
         self._name = name
+        self._busy = busy  # how much more often others come between, where many processes do the same
         self._chance = house.chance.fork()
         self.doomed = False  # killed while it was in the middle of a verb
 
     def before(self, verb: str) -> None:
         """Stand before a verb."""
         house, conditions, chance = self._house, self._house.conditions, self._chance
-        if conditions.verb_slow and chance.happens(conditions.verb_slow):
+        if conditions.verb_slow and chance.happens(conditions.verb_slow * self._busy):
             house.timeline.pass_time(
                 chance.weighted([(0.8, chance.between(0, 0.05)), (0.15, 2.0), (0.05, 17.0)])
             )
@@ -159,7 +164,7 @@ class SchedulerProcess:
             make_engine,
             wakeup=Silent(),
             poll_seconds=POLL_SECONDS,
-            beat=lambda *, leads: None,
+            beat=no_beat,
             log=lambda text: house.timeline.note("{}: {}", self.name, text),
         )
         house.timeline.note("{} starts", self.name)

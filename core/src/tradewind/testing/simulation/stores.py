@@ -59,9 +59,7 @@ def open_store(kind: StoreKind, clock: Clock, house: ExitStack) -> Metastore:
 class AuditedMetastore:
     """A metastore that shows the auditor everything it has written, and tells who else should hear of it."""
 
-    def __init__(
-        self, store: Metastore, auditor: Auditor, who: str, wrote: Callable[[str], None]
-    ) -> None:
+    def __init__(self, store: Metastore, auditor: Auditor, who: str, wrote: Callable[[str], None]) -> None:
         self._store = store
         self._auditor = auditor
         self._who = who

@@ -15,7 +15,7 @@ DEPTH_MAX: Final = 2  # how many parties may stand in the middle of something wh
 Action = Callable[[], None]
 
 
-class Violation(AssertionError):  # noqa: N818 - it is what was found, not what went wrong with the program
+class Violation(AssertionError):
     """The house broke one of its promises."""
 
 

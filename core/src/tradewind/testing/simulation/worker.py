@@ -128,7 +128,7 @@ class Worker:
         self._timeline.note("{} crashes", self.incarnation)
         self.alive = False
         dead = self.incarnation
-        orphaned = self._chance.between(0, ORPHAN_SECONDS_MAX) if self._chance.happens(0.5) else 0.0
+        orphaned = min(self._chance.between(0, ORPHAN_SECONDS_MAX), self._trust_left())
         self._auditor.orphaned(dead)
         self.attempts.clear()
         self.unacknowledged.clear()
@@ -138,6 +138,13 @@ class Worker:
         self._frozen_until = 0.0
         self._timeline.after(orphaned, lambda: self._remains_end(dead))
         self._timeline.after(seconds, self.start)
+
+    def _trust_left(self) -> float:
+        """Return how long what the worker leaves behind may live: its fork server ends it with the lease."""
+        if self.frozen or self._chance.happens(0.5):
+            return 0.0
+        until = [attempt.trusted_until for attempt in self.attempts.values() if attempt.running]
+        return max(0.0, min(until, default=0.0) - self._clock.monotonic())
 
     def _remains_end(self, dead: str) -> None:
         self._auditor.end_all_of(self.name, dead)
@@ -381,4 +388,3 @@ class Worker:
                 self._auditor.acknowledged(outcome, report.verdict)
         for claim in replies.claims:
             self._claimed(claim)
-

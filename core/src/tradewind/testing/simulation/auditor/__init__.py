@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Final
 
 import msgspec
@@ -104,7 +105,7 @@ class Auditor:
             raise Violation(f"{who} wrote under term {term.number} after term {self._term} had begun")
         events = self.store.events_after(self._seen, EVENTS_PER_READ)
         if events:
-            if any(one.id >= other.id for one, other in zip(events, events[1:], strict=False)):
+            if any(one.id >= other.id for one, other in pairwise(events)):
                 raise Violation("the ids of events do not grow")
             self._seen = events[-1].id
         commit = Commit(who, events)
@@ -195,7 +196,7 @@ class Auditor:
             }
             task = shape.tasks[row.task_id]
             if begins and (task.depends_on_past or task.wait_for_downstream):
-                self._check_past(run, row, shape)
+                self._check_past(run, row, shape, commit)
         if old is not None and old.token < row.token:
             self._fenced((old.id, old.token))
 
@@ -213,11 +214,11 @@ class Auditor:
             for name, found in rows.items()
         }
 
-    def _check_past(self, run: RunRow, row: InstanceRow, shape: Shape) -> None:
+    def _check_past(self, run: RunRow, row: InstanceRow, shape: Shape, commit: Commit) -> None:
         if self._dag_acted.get(run.dag_id, -ACT_SECONDS) + ACT_SECONDS > self.timeline.now:
             return  # what a person has just done to another run may be news to the scheduler
         previous = self.store.previous_run(run)
-        if previous is not None:
+        if previous is not None and previous.run.pk not in commit.retried:
             self._rows.past(row, shape, list(previous.instances))
 
     def _removed(self, known: dict[int, InstanceRow], there: set[int]) -> None:
@@ -264,9 +265,7 @@ class Auditor:
 
     # ---- what workers did -------------------------------------------------------------------------------
 
-    def started(
-        self, key: Key, worker: str, incarnation: str, trusts: Callable[[Key], bool]
-    ) -> None:
+    def started(self, key: Key, worker: str, incarnation: str, trusts: Callable[[Key], bool]) -> None:
         """User code starts."""
         self.ledger.start(key, Process(worker, incarnation, trusts))
 
@@ -310,12 +309,16 @@ class Auditor:
         archived = self._archived_as(key)
         expected = "lost" if outcome.kind is OutcomeKind.INTERRUPTED else outcome.kind.value
         if verdict == "accepted" and archived != expected:
-            raise Violation(f"S6: the {outcome.kind} of attempt {key} was accepted, its archive says {archived}")
+            raise Violation(
+                f"S6: the {outcome.kind} of attempt {key} was accepted, its archive says {archived}"
+            )
         rows = self.store.instances([key[0]])
         if verdict == "fenced" and archived == expected and outcome.kind is OutcomeKind.SUCCESS:
             stands = bool(rows) and (rows[0].state, rows[0].token) == (TaskState.SUCCESS, key[1])
             if stands:
-                raise Violation(f"S5: the success of attempt {key} stands, but its worker was told it is stale")
+                raise Violation(
+                    f"S5: the success of attempt {key} stands, but its worker was told it is stale"
+                )
 
     # ---- promptness -------------------------------------------------------------------------------------
 
@@ -331,7 +334,14 @@ class Auditor:
             if quiet and self.ledger.process(key) is process and not process.signalled:
                 raise Violation(f"S11: the worker of attempt {key} was not told that it must end")
 
+        def check_trust() -> None:
+            if self.ledger.process(key) is process and process.trusts(key):
+                raise Violation(
+                    f"S3: the worker of attempt {key} trusts it a lease after it has lost its right"
+                )
+
         self.timeline.after(SIGNAL_SECONDS_MAX, check)
+        self.timeline.after(LEASE_SECONDS + 1.0, check_trust)
 
 
 def _undecided(row: InstanceRow) -> InstanceRow:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from tradewind.domain.records import InstanceRow
 from tradewind.domain.spec import TriggerRule
-from tradewind.domain.states import TaskState
+from tradewind.domain.states import TERMINAL_TASK_STATES, TaskState
 from tradewind.testing.simulation.auditor.shape import Shape
 
 RowsByTask = Mapping[str, list[InstanceRow]]
@@ -63,7 +63,7 @@ MAY_RUN: Mapping[TriggerRule, Callable[[Seen], bool]] = MappingProxyType(
         TriggerRule.ONE_DONE: lambda s: s.success + s.failed > 0,
         TriggerRule.NONE_FAILED: lambda s: not (s.live or s.bad),
         TriggerRule.NONE_SKIPPED: lambda s: not (s.live or s.skipped),
-        TriggerRule.ALWAYS: lambda s: True,
+        TriggerRule.ALWAYS: lambda _s: True,
         TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS: lambda s: not (s.live or s.bad) and s.success > 0,
         TriggerRule.ALL_SKIPPED: lambda s: not (s.live or s.success or s.bad),
     }
@@ -98,18 +98,30 @@ def _seen(shape: Shape, row: InstanceRow, others: set[str], rows: RowsByTask) ->
 
 
 def skipped_by(shape: Shape, row: InstanceRow, rows: RowsByTask) -> InstanceRow | None:
-    """Return the branch or short circuit that took a task out of the run, if one has."""
+    """Return the branch or short circuit that took a task out of the run, if one has.
+
+    Of a mapped one every instance that succeeded must have said so, and none may be still to come.
+    """
     for other in shape.tasks[row.task_id].upstream:
-        for decider in shape.seen(row.task_id, row.map_index, other, rows.get(other, [])):
-            if decider.state is TaskState.SUCCESS and row.task_id in (decider.branch or ()):
-                return decider
+        seen = shape.seen(row.task_id, row.map_index, other, rows.get(other, []))
+        found = _all_say(seen, lambda decider: row.task_id in (decider.branch or ()))
+        if found is not None:
+            return found
     if shape.tasks[row.task_id].is_teardown:
         return None
     for other in shape.ancestors[row.task_id]:
-        for decider in shape.seen(row.task_id, row.map_index, other, rows.get(other, [])):
-            if decider.state is TaskState.SUCCESS and decider.skip_all_downstream:
-                return decider
+        seen = shape.seen(row.task_id, row.map_index, other, rows.get(other, []))
+        found = _all_say(seen, lambda decider: decider.skip_all_downstream)
+        if found is not None:
+            return found
     return None
+
+
+def _all_say(seen: list[InstanceRow], says: Callable[[InstanceRow], bool]) -> InstanceRow | None:
+    succeeded = [row for row in seen if row.state is TaskState.SUCCESS]
+    if any(row.state not in TERMINAL_TASK_STATES for row in seen) or not all(map(says, succeeded)):
+        return None
+    return succeeded[0] if succeeded else None
 
 
 def plainly_may_run(shape: Shape, row: InstanceRow, rows: RowsByTask) -> bool:
@@ -130,8 +142,6 @@ def end_of(shape: Shape, rows: list[InstanceRow]) -> bool:
             row.state in bad
             for row in rows
             if row.task_id in shape.tasks
-            and (
-                not shape.tasks[row.task_id].is_teardown or shape.tasks[row.task_id].on_failure_fail_dagrun
-            )
+            and (not shape.tasks[row.task_id].is_teardown or shape.tasks[row.task_id].on_failure_fail_dagrun)
         )
     return any(row.state in bad for row in rows if row.task_id in shape.leaves)

@@ -114,7 +114,9 @@ class RowAudit:
             return  # the worker said so, or the scheduler or a person stopped it
         if outcome in set(OutcomeKind):
             if told is None or told.kind != outcome:
-                raise Violation(f"S6: attempt {key} is archived as {outcome}, but reported {told and told.kind}")
+                raise Violation(
+                    f"S6: attempt {key} is archived as {outcome}, but reported {told and told.kind}"
+                )
             if outcome == "error" and not (by_hand or again) and told.retry is not False:
                 self._check_retry(old, new)
             if new.state is TaskState.SUCCESS:
@@ -138,6 +140,8 @@ class RowAudit:
 
     def _tries(self, old: InstanceRow, new: InstanceRow, *, again: bool) -> None:
         more = new.try_number - old.try_number
+        if again and more > 0:
+            return  # what is cleared may end and begin again within one decision
         if more not in {0, 1}:
             raise Violation(f"S9: the try of {_name(new)} went from {old.try_number} to {new.try_number}")
         started = new.state in {TaskState.SCHEDULED, TaskState.QUEUED}

@@ -1,0 +1,1 @@
+"""The simulation, its gate of planted bugs, and what it has found."""
