@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tradewind.domain.records import MapIndex
 from tradewind.domain.states import TaskEvent, TaskState
 from tradewind.domain.world.build import recount, retries_left, retry_key
-from tradewind.domain.world.tally import KIND
+from tradewind.domain.world.tally import KIND, UNFINISHED
 
 if TYPE_CHECKING:
     from tradewind.domain.world import World
@@ -33,7 +33,7 @@ def check_group(world: World, run: Run, name: str, prefix: MapIndex) -> None:
         cell = node.cells.get(prefix)
         for below in cell.below() if cell is not None else ():
             for instance in below.instances:
-                world.show(instance, name, KIND[instance.state])
+                world.show(instance, name, UNFINISHED, KIND[instance.state])
 
 
 def retry_run(world: World, run: Run) -> bool:
@@ -47,16 +47,32 @@ def retry_run(world: World, run: Run) -> bool:
 
 
 def _refresh_inner(world: World, run: Run, name: str, prefix: MapIndex) -> None:
-    """Give the groups inside of one that is tried again a fresh set of retries."""
+    """Open the groups inside of one that is tried again, with a fresh set of retries."""
     inner = {
         group.group_id
         for group in run.graph.spec.groups
         if group.retries and group.group_id != name and name in run.graph.group_chain(group.group_id)
     }
     if inner:
-        fresh = {retry_key(*key) for key in run.groups if key[0] in inner and key[1][: len(prefix)] == prefix}
+        keys = [key for key in run.groups if key[0] in inner and key[1][: len(prefix)] == prefix]
+        for key in keys:
+            _hide(world, run, *key)
+        fresh = {retry_key(*key) for key in keys}
         kept = {key: used for key, used in run.row.retries_used.items() if key not in fresh}
         world.change_run(run, retries_used=kept)
+
+
+def _hide(world: World, run: Run, name: str, prefix: MapIndex) -> None:
+    """Take back what was shown of a group that had ended: it begins again."""
+    group = run.groups[name, prefix]
+    if not group.closed:
+        return
+    group.closed = False
+    for ordinal in run.graph.members(name):
+        cell = run.nodes[ordinal].cells.get(prefix)
+        for below in cell.below() if cell is not None else ():
+            for instance in below.instances:
+                world.show(instance, name, KIND[instance.state], UNFINISHED)
 
 
 def _try_again(world: World, run: Run, nodes: list[Node], prefix: MapIndex, key: str) -> None:

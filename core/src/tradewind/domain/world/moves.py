@@ -220,13 +220,13 @@ class Ledger:
             if instance.cell.node.task.spec.decides_branch:
                 self._tell_skipped(instance)
 
-    def show(self, instance: Instance, group: str, kind: int) -> None:
-        """Let what is outside of a group with retries see how an instance inside has ended."""
+    def show(self, instance: Instance, group: str, was: int, now: int) -> None:
+        """Let what is outside of a group with retries see an instance inside as of kind ``now``."""
         index = instance.map_index
         nodes = instance.run.nodes
         for edge, name, _ in instance.cell.node.task.out_held:
             if name == group:
-                self._shift_below(nodes[edge.other].cells.get(index[: edge.shared]), edge, UNFINISHED, kind)
+                self._shift_below(nodes[edge.other].cells.get(index[: edge.shared]), edge, was, now)
 
     def _shift_below(self, around: Cell | None, edge: Edge, was: int, now: int) -> None:
         for cell in list(around.at_level(edge.shared)) if around is not None else ():
