@@ -62,7 +62,9 @@ from pathlib import Path
 
 from tradewind import DAG, get_current_context, task
 
-with DAG("ticking", schedule="* * * * * *", start_date=datetime(2026, 1, 1, tzinfo=UTC), catchup="30s", max_active_runs=8):
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+with DAG("ticking", schedule="* * * * * *", start_date=START, catchup="30s", max_active_runs=8):
 
     @task
     def tick():

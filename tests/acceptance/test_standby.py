@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 
@@ -68,7 +69,7 @@ def one_run_per_tick(house: House) -> None:
     house.until(lambda: len(house.store.list_runs(dag_id="ticking", limit=1000)) > before + 2, "ticks")
     ticks = sorted(run.tick for run in house.store.list_runs(dag_id="ticking", limit=1000) if run.tick)
     assert set(Counter(ticks).values()) == {1}
-    assert {(after - tick).total_seconds() for tick, after in zip(ticks, ticks[1:], strict=False)} == {1.0}
+    assert {(after - tick).total_seconds() for tick, after in pairwise(ticks)} == {1.0}
     started = Counter((house.home / "ticks.txt").read_text().split())
     assert set(started.values()) == {1}
 
