@@ -48,7 +48,7 @@ def test_warming_loads_the_template_engine_only_for_templates() -> None:
         "with DAG('templated') as templated:\n"
         "    BashOperator.partial(task_id='t', env={'DAY': '{{ ds }}'}).expand(command=['echo'])\n"
         "for dag in (plain, templated):\n"
-        "    warm([dag])\n"
+        "    warm([dag], 'dags.py')\n"
         "    print('jinja2' in sys.modules)\n"
     )
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

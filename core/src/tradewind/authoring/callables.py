@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection, Mapping
+from functools import lru_cache
 from typing import Any, ClassVar, Unpack
 
 from tradewind.authoring.context import CONTEXT_NAMES, TEMPLATE_NAMES, WHOLE_CONTEXT_NAMES, Context
 from tradewind.authoring.operator import ActionOperator
 from tradewind.authoring.options import TaskOptions
 from tradewind.errors import ArgumentError
+
+SIGNATURES_KEPT_MAX = 4096  # functions whose parameters are remembered
 
 
 class PythonOperator(ActionOperator):
@@ -86,12 +89,23 @@ def takes_from_context(parameter: inspect.Parameter) -> bool:
     )
 
 
-def parameters_of(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
-    """Return a function's parameters; none for built-ins that do not say theirs."""
+@lru_cache(maxsize=SIGNATURES_KEPT_MAX)
+def _signature_of(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
     try:
         return inspect.signature(function).parameters
     except (TypeError, ValueError):
         return {}
+
+
+def parameters_of(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    """Return a function's parameters; none for built-ins that do not say theirs.
+
+    Kept for functions that were asked before: a server asks once, then each attempt forked from it knows.
+    """
+    try:
+        return _signature_of(function)
+    except TypeError:  # a callable that cannot be hashed
+        return _signature_of.__wrapped__(function)
 
 
 def unknown_names(function: Callable[..., Any], given: Collection[str]) -> list[str]:

@@ -52,12 +52,17 @@ class TaskEngine:
         import tradewind.authoring.registry
         import tradewind.runtime.task.execute
         import tradewind.runtime.task.logs  # noqa: F401
+        from tradewind.runtime.clock import SystemClock
+        from tradewind.runtime.task.rehearse import rehearse
+
+        rehearse(SystemClock())
 
     def load(self, source: DagSource) -> Mapping[str, Any]:
         from tradewind.authoring.registry import collecting
 
         with collecting(f"{source.folder}/{source.file}") as dags:
             execute_source(source)
+        self._file = source.file
         return {dag.dag_id: dag for dag in dags}
 
     def arrange(self, loaded: Mapping[str, Any], clock: Clock) -> None:
@@ -70,7 +75,7 @@ class TaskEngine:
         self._run_attempt = run_attempt
         self._masker = Masker()
         self._termination = Termination()
-        warm(loaded.values())
+        warm(loaded.values(), self._file)
 
     def run(self, loaded: Mapping[str, Any], context: TaskContext, data: Data, clock: Clock) -> OutcomeReport:
         dag = loaded.get(context.dag_id)

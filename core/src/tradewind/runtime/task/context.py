@@ -62,7 +62,6 @@ class AttemptContext(Mapping[str, Any]):
         self.state = state
         self.now = now
         self.wait = wait
-        self.log = logging.getLogger(f"tradewind.task.{facts.task_id}")
         self.exception: BaseException | None = None
         self._made: dict[str, Any] = {"dag": dag, "task": task, "ti": ti, "run": self.run}
         self._makers: dict[str, Callable[[], Any]] = {
@@ -79,6 +78,11 @@ class AttemptContext(Mapping[str, Any]):
     @task.setter
     def task(self, task: Any) -> None:
         self._made["task"] = task
+
+    @property
+    def log(self) -> logging.Logger:
+        """The task's logger, made when it is first asked for: most tasks never do."""
+        return logging.getLogger(f"tradewind.task.{self.facts.task_id}")
 
     @property
     def params(self) -> Mapping[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -97,8 +98,8 @@ def _find(attempt: Attempt) -> None:
 def _see(attempt: Attempt) -> None:
     """Make the views of the run: context, readers, renderer."""
     dag, facts, data = attempt.dag, attempt.facts, attempt.data
-    folder = Path(dag.file).parent if dag.file else None
-    types = Types(folder=_dag_folder(dag.file, facts.file))
+    folder = own_folder(dag.file)
+    types = Types(folder=dag_folder(dag.file, facts.file))
     attempt.scopes = Scopes(attempt.task, facts.map_index)
     attempt.xcoms_of_run = XComs(data, types)
     attempt.mapped = MappedArguments(attempt.task, attempt.scopes, attempt.xcoms_of_run, facts.lengths)
@@ -125,7 +126,14 @@ def _see(attempt: Attempt) -> None:
     )
 
 
-def _dag_folder(file: str | None, relative: str) -> Path | None:
+@lru_cache(maxsize=64)
+def own_folder(file: str | None) -> Path | None:
+    """Return the folder of a DAG file; kept, so that the forks of a warm server need not work it out."""
+    return Path(file).parent if file else None
+
+
+@lru_cache(maxsize=64)
+def dag_folder(file: str | None, relative: str) -> Path | None:
     """Return the DAG folder: the file's path without its part below the folder; else the file's own folder."""
     if not file:
         return None
@@ -216,7 +224,7 @@ def _collect(attempt: Attempt) -> None:
     }
 
 
-def _mapped_keys(attempt: Attempt) -> dict[str, str]:
+def _mapped_keys(attempt: Attempt) -> Mapping[str, str]:
     if attempt.spec is None:
         return mapped_keys(attempt.task)
     return dict.fromkeys(attempt.spec.length_keys, "another task")

@@ -11,12 +11,26 @@ from tradewind.authoring.xcom import ConcatRef, MapRef, Ref, XComRef, ZipRef, fi
 from tradewind.errors import TradewindError
 from tradewind.runtime.task.scopes import mapped_groups
 
+KEPT = "_mapped_keys"  # where a task keeps the answer of mapped_keys
+
 
 class NotMappable(TradewindError):
     """A task that others are mapped over returned something that has no elements."""
 
 
-def mapped_keys(task: Any) -> dict[str, str]:
+def mapped_keys(task: Any) -> Mapping[str, str]:
+    """Return the XCom keys of ``task`` whose elements others are mapped over -> who is (for messages).
+
+    Worked out once for a task: the graph does not change once its file is read.
+    """
+    known: dict[str, str] | None = getattr(task, KEPT, None)
+    if known is None:
+        known = _mapped_keys(task)
+        setattr(task, KEPT, known)
+    return known
+
+
+def _mapped_keys(task: Any) -> dict[str, str]:
     """Return the XCom keys of ``task`` whose elements others are mapped over -> who is (for messages).
 
     Whoever is mapped over all instances of a mapped task takes each result whole, and asks no length of it.

@@ -6,18 +6,31 @@ import importlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from tradewind.authoring.callables import parameters_of
+from tradewind.runtime.task.execute import dag_folder, own_folder
+from tradewind.runtime.task.lengths import mapped_keys
 from tradewind.runtime.task.render import is_template
 
 _DEPTH_MAX = 6  # templates hide no deeper than this in practice; a missed one costs an attempt 20 ms
 _TEMPLATE_MODULES = ("jinja2.sandbox", "jinja2.nativetypes", "tradewind.runtime.task.macros")
 
 
-def warm(dags: Iterable[Any]) -> None:
-    """Resolve the edges of ``dags``; load the template engine if a task has a template."""
+def warm(dags: Iterable[Any], file: str) -> None:
+    """Resolve the edges of ``dags``, ask what is remembered; load the template engine if a task has a template.
+
+    ``file`` is their file relative to the DAG folder.
+    """
     templates = False
     for dag in dags:
+        own_folder(dag.file)
+        dag_folder(dag.file, file)
         dag.downstream_of("")  # the edges between tasks are worked out at the first question
-        templates = templates or any(_has_template(task.given) for task in dag.tasks)
+        for task in dag.tasks:
+            templates = templates or _has_template(task.given)
+            mapped_keys(task)
+            function = task.given.get("python_callable")
+            if callable(function):
+                parameters_of(function)
     if templates:
         for name in _TEMPLATE_MODULES:
             importlib.import_module(name)
