@@ -15,6 +15,7 @@ from tradewind.api.http_server import RuntimeHttpServer
 from tradewind.api.runtime import RuntimeService
 from tradewind.api.trigger import trigger_run
 from tradewind.domain.records import RunRow
+from tradewind.domain.states import RunState
 from tradewind.metastore import connect
 from tradewind.ports.executor import ApiCall, Capacity, ExecutorSignal
 from tradewind.ports.metastore import Metastore
@@ -89,7 +90,7 @@ class OneWorker:
 class Leader:
     """An engine with its executor."""
 
-    def __init__(self, store: Metastore) -> None:
+    def __init__(self, store: Metastore, trigger: Any = no_trigger) -> None:
         self.worker = OneWorker()
         self.clock = SystemClock()
         term = store.acquire_term("main", "leader", 60)
@@ -97,7 +98,7 @@ class Leader:
         self.engine = Engine(
             store,
             {"local": self.worker},
-            DataService(store, NoSecrets(), no_trigger),
+            DataService(store, NoSecrets(), trigger),
             term,
             default_executor="local",
             on_trouble=self._trouble,
@@ -158,6 +159,29 @@ class TestInTheLeadersLoop(RuntimeApiConformance):
     def house(self, store: Metastore) -> House:
         leader = Leader(store.clone())
         return make_house(EngineApi(leader), store, leader)
+
+
+def test_a_run_that_a_task_makes_starts_without_waiting_for_a_poll(store: Metastore) -> None:
+    leader_store = store.clone()
+
+    def trigger(dag_id: str, *, actor: str, **_named: object) -> tuple[RunRow, bool]:
+        return trigger_run(leader_store, dag_id, now=SystemClock().now(), actor=actor)
+
+    leader = Leader(leader_store, trigger)
+    api = EngineApi(leader)
+    house = make_house(api, store, leader)
+    row = house.start()
+    house.claim(row)
+    request = DataRequest(
+        instance_id=row.id, token=row.token, verb="run_trigger", arguments={"dag_id": "sales"}
+    )
+    leader.worker.calls.append(ApiCall(channel=1, sequence=99, data=request))
+    leader.engine.turn(leader.clock.now(), read_feed=False)
+    data = leader.worker.answers[99].data
+    assert data is not None
+    made = store.find_run("sales", data.value["run_id"])
+    assert made is not None
+    assert made.state is RunState.RUNNING
 
 
 class TestOnTheMetastore(RuntimeApiConformance):
