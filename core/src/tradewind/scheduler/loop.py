@@ -7,7 +7,8 @@ statements every five seconds. Without leadership it only tries to get it.
 
 from __future__ import annotations
 
-import selectors
+import math
+import select
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
@@ -177,16 +178,16 @@ class Scheduler:
     def _wait(self, seconds: float, stop_fileno: int) -> None:
         if seconds <= 0 or self._stopping:
             seconds = 0.0
-        with selectors.DefaultSelector() as selector:
-            selector.register(stop_fileno, selectors.EVENT_READ)
-            hint = self._wakeup.fileno()
-            if hint is not None:
-                selector.register(hint, selectors.EVENT_READ)
-            if self._engine is not None and self._failures == 0:
-                for executor in self._executors.values():
-                    for fileno in executor.filenos():
-                        selector.register(fileno, selectors.EVENT_READ)
-            ready = {key.fd for key, _mask in selector.select(seconds)}
+        poller = select.poll()  # a few descriptors, made anew each round: cheaper than to keep an epoll in step
+        poller.register(stop_fileno, select.POLLIN)
+        hint = self._wakeup.fileno()
+        if hint is not None:
+            poller.register(hint, select.POLLIN)
+        if self._engine is not None and self._failures == 0:
+            for executor in self._executors.values():
+                for fileno in executor.filenos():
+                    poller.register(fileno, select.POLLIN)
+        ready = {fd for fd, _events in poller.poll(math.ceil(seconds * 1000))}
         if hint is not None and hint in ready:
             self._wakeup.drain()
             self.hint()

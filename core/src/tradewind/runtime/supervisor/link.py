@@ -193,7 +193,7 @@ class ExecutorLink:
 
     def ask(self, request: DataRequest, answered: Callable[[Replies], None]) -> None:
         """Ask a task's question now."""
-        self._call(Call(next(self._sequences), data=request), answered)
+        self._main.send(self._asking(Call(next(self._sequences), data=request), answered))
 
     def beat(self, beats: tuple[Beat, ...], answered: Callable[[Replies], None]) -> None:
         """Send heartbeats on their own connection; lost ones are not sent again."""
@@ -213,17 +213,20 @@ class ExecutorLink:
 
     def flush(self) -> None:
         """Send what has gathered in this turn."""
+        parts = []  # in one write: each wakes the scheduler for a round of its own
         if self._received:
-            self._main.send(frame(encode(Received(tuple(self._received)))))
+            parts.append(frame(encode(Received(tuple(self._received)))))
             self._received.clear()
         if self._claims or self._reports:
             call = Call(next(self._sequences), claims=tuple(self._claims), reports=tuple(self._reports))
             self._claims.clear()
             self._reports.clear()
-            self._call(call, self._events.answered)
+            parts.append(self._asking(call, self._events.answered))
         if self._dropped:
-            self._main.send(frame(encode(Dropped(tuple(self._dropped)))))
+            parts.append(frame(encode(Dropped(tuple(self._dropped)))))
             self._dropped.clear()
+        if parts:
+            self._main.send(b"".join(parts))
 
     @property
     def idle(self) -> bool:
@@ -269,9 +272,10 @@ class ExecutorLink:
         if waiting is not None:
             waiting[1](replies)
 
-    def _call(self, call: Call, answered: Callable[[Replies], None]) -> None:
+    def _asking(self, call: Call, answered: Callable[[Replies], None]) -> bytes:
+        """Return what is to be sent; it is sent again on every new connection until it is answered."""
         data = frame(encode(call))
         self._unanswered[call.sequence] = (data, answered)
-        self._main.send(data)
+        return data
 
     _beats_answered: tuple[int, Callable[[Replies], None]] = (0, lambda _replies: None)
