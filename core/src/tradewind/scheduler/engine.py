@@ -8,7 +8,7 @@ it. Only then are workers answered and attempts dispatched: what nobody was told
 
 Three ways a commit ends. *Committed*: answer. *Lost race*: somebody (a user, another worker's report) changed one of
 those rows first; the runs concerned are read again and the same inbox is applied to them. *No database*: nothing is
-answered, workers ask again, and the world is rebuilt when the database is back. A stale term ends the leadership.
+answered, the inbox is kept for a world rebuilt when the database is back. A stale term ends the leadership.
 
 The simulation drives this same class with a virtual clock and planted faults.
 """
@@ -94,17 +94,17 @@ class Engine:
             if self._needs_rebuild:
                 self.world = self._build_world()
                 self._needs_rebuild = False
-            for name, executor in self._executors.items():
-                for signal in executor.poll():
-                    if self._inbox.take(executor, signal):
-                        self._read_capacity(self.world, name)
-            if read_feed:
+            for executor in self._executors.values():
+                self._inbox.arrive(executor, executor.poll())
+            for name in self._inbox.take():
+                self._read_capacity(self.world, name)
+            if read_feed or self._inbox.wrote_runs():
                 self._feed.follow(self.world)
             decision = self._decide_and_commit(now)
         except MetastoreUnavailableError:
             # Whether the last commit happened is unknown: only the rows can tell.
             self._needs_rebuild = True
-            self._inbox.forget_unanswered()
+            self._inbox.keep_unanswered()
             raise
         return decision.wake_at
 

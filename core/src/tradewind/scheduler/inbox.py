@@ -7,6 +7,8 @@ from the metastore at once.
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -37,6 +39,7 @@ REFUSALS = {
     Claim.TAKEN: "another worker has it",
     Claim.HELD: "its run is paused, cancelled or has ended",
 }
+WRITES_RUNS = frozenset({"run_trigger"})  # questions whose answer writes what the world must know
 PREVIOUS_KEPT_MAX = 1_000  # runs whose previous success is remembered between claims
 
 
@@ -75,26 +78,49 @@ class Inbox:
         self._store = store
         self._data = data
         self._feed = feed
+        self._arrived: deque[tuple[Executor, ExecutorSignal]] = deque()
         self._pending: list[_Pending] = []
         self._lost: list[Lost] = []
+        self._wrote_runs = False
         self._previous: dict[int, RunRow | None] = {}
 
     # ---- taking -------------------------------------------------------------------------------------------------
 
-    def take(self, executor: Executor, signal: ExecutorSignal) -> bool:
-        """Keep or answer a signal. Return whether the executor's capacity must be asked again."""
-        if isinstance(signal, ApiCall):
-            if signal.claims or signal.reports:
-                self._pending.append(_Pending(executor, signal))
-            else:
-                self._answer_now(executor, signal)
-        elif isinstance(signal, Gone | LaunchFailed):
-            self._lost.append(Lost(signal.instance_id, signal.token, signal.reason))
-        return isinstance(signal, CapacityChanged)
+    def arrive(self, executor: Executor, signals: Iterable[ExecutorSignal]) -> None:
+        """Note what an executor says; nobody says it twice while the connection holds."""
+        self._arrived.extend((executor, signal) for signal in signals)
+
+    def take(self) -> set[str]:
+        """Keep or answer what has arrived. Return the executors whose capacity must be asked again.
+
+        ``MetastoreUnavailableError``: what could not be answered, and all after it, is taken by the next call.
+        """
+        changed = set()
+        while self._arrived:
+            executor, signal = self._arrived[0]
+            if isinstance(signal, ApiCall):
+                self._take_call(executor, signal)
+            elif isinstance(signal, Gone | LaunchFailed):
+                self._lost.append(Lost(signal.instance_id, signal.token, signal.reason))
+            elif isinstance(signal, CapacityChanged):
+                changed.add(executor.name)
+            self._arrived.popleft()
+        return changed
+
+    def _take_call(self, executor: Executor, call: ApiCall) -> None:
+        if call.claims or call.reports:
+            self._pending.append(_Pending(executor, call))
+        else:
+            self._answer_now(executor, call)
 
     def lose(self, lost: Lost) -> None:
         """Note that an attempt's lease is over."""
         self._lost.append(lost)
+
+    def wrote_runs(self) -> bool:
+        """Whether a question answered since the last call made a run: nobody else will tell of it."""
+        wrote, self._wrote_runs = self._wrote_runs, False
+        return wrote
 
     def forget_expired(self) -> None:
         """Drop the leases that seemed to be over: one was renewed meanwhile. Those that still are, are found again."""
@@ -110,14 +136,20 @@ class Inbox:
         ]
         self._lost = [lost for lost in self._lost if run_pk_of(lost.instance_id) not in run_pks]
 
-    def forget_unanswered(self) -> None:
-        """Drop everything: whether it was committed is unknown. Workers ask again; leases find the lost again."""
-        self._pending.clear()
-        self._lost.clear()
+    def keep_unanswered(self) -> None:
+        """Keep what was said for a world made of the rows: whether it was committed is unknown, and the rows tell.
+
+        The answers that were prepared are made anew then. Leases that seemed to be over are looked for again.
+        """
+        for pending in self._pending:
+            pending.claims, pending.reports = [], []
+        self.forget_expired()
 
     def _answer_now(self, executor: Executor, call: ApiCall) -> None:
         beats = self._beats(call.beats) if call.beats else ()
         data = self._data.answer(call.data) if call.data is not None else None
+        if call.data is not None and call.data.verb in WRITES_RUNS:
+            self._wrote_runs = True
         executor.reply(call.channel, call.sequence, encode_replies(Replies(beats=beats, data=data)))
 
     def _beats(self, beats: tuple[Beat, ...]) -> tuple[BeatReply, ...]:

@@ -35,6 +35,7 @@ def _answers_first(apply_all: Wrong) -> Wrong:
 def _answers_anyway(forget: Wrong) -> Wrong:
     def forgotten(self: Any) -> None:
         _reply_to_all(self)
+        self._pending.clear()
         forget(self)
 
     return forgotten
@@ -98,7 +99,7 @@ BUGS: Final[tuple[Bug, ...]] = (
         "outcome dropped on a lost reply",
         "when the commit fails, whoever asked is answered as if it had not",
         inbox.Inbox,
-        "forget_unanswered",
+        "keep_unanswered",
         _answers_anyway,
     ),
     bug(
