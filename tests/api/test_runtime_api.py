@@ -176,7 +176,9 @@ def test_a_run_that_a_task_makes_starts_without_waiting_for_a_poll(store: Metast
         instance_id=row.id, token=row.token, verb="run_trigger", arguments={"dag_id": "sales"}
     )
     leader.worker.calls.append(ApiCall(channel=1, sequence=99, data=request))
-    leader.engine.turn(leader.clock.now(), read_feed=False)
+    wake_at = leader.engine.turn(leader.clock.now(), read_feed=False)
+    assert wake_at is not None  # it is due at the instant it was made: after that turn had begun
+    leader.engine.turn(max(wake_at, leader.clock.now()), read_feed=False)
     data = leader.worker.answers[99].data
     assert data is not None
     made = store.find_run("sales", data.value["run_id"])
