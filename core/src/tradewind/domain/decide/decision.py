@@ -123,8 +123,10 @@ def _take_due(world: World, now: datetime) -> None:
         elif kind == "dag":
             known = world.dags.get(what.dag_id)
             if known is not None and known is what:
+                known.wake_at = None  # the clock may be set back, and then it has to be waited for again
                 world.due_dags[known.dag_id] = known
         elif kind == "run":
+            what.woken_at = None
             world.starting[what.dag.dag_id] = what.dag
         elif kind == "timeout":
             with _alone(world, what):
