@@ -30,7 +30,8 @@ from tradewind.testing.simulation.worker import Worker
 HINT_SECONDS_MAX: Final = 0.01
 SETTLE_SECONDS: Final = 40.0  # after the faults: a takeover, a poll, a lease
 SLICE_SECONDS: Final = 10.0
-LIVENESS_SECONDS_MAX: Final = 2400.0  # for everything that is still to be done when the faults end
+STILL_SECONDS_MAX: Final = 240.0  # without a commit: longer than any task, delay and poll together
+LIVENESS_SECONDS_MAX: Final = 4 * 3600.0  # for everything that is still to be done when the faults end
 STEPS_MAX: Final = 120_000  # of one scenario: more is a loop
 
 
@@ -193,8 +194,12 @@ class House:
         self.people.set_free()
         self.timeline.run_until(self.timeline.now + SETTLE_SECONDS)
         until = self.timeline.now + LIVENESS_SECONDS_MAX
+        moved_at, commits = self.timeline.now, self.auditor.commits
         while not self._done():
-            if self.timeline.now > until or self.timeline.steps > STEPS_MAX:
+            now = self.timeline.now
+            if self.auditor.commits > commits:
+                moved_at, commits = now, self.auditor.commits
+            if now > until or now - moved_at > STILL_SECONDS_MAX or self.timeline.steps > STEPS_MAX:
                 raise Violation(f"L2: {self._what_is_left()}")
             self.timeline.run_until(self.timeline.now + SLICE_SECONDS)
             self.people.mend_the_past()

@@ -99,6 +99,7 @@ class People:
                         s, self._house.graph(s.run), c, TaskState.SUCCESS, **self._by()
                     ),
                 )
+                self.set_free()  # what was cancelled while it was held may begin again now
 
     # ---- acts -------------------------------------------------------------------------------------------
 
