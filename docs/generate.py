@@ -26,6 +26,7 @@ from tradewind.cli.main import cli
 from tradewind.cli.settings_text import toml_value
 from tradewind.domain import reasons, states
 from tradewind.domain.diagram import mermaid_runs, mermaid_tasks
+from tradewind.domain.event_kinds import EVENT_KINDS
 from tradewind.domain.spec import TriggerRule
 
 FOLDER = Path(__file__).parent / "reference"
@@ -254,6 +255,18 @@ def states_page() -> str:
     return "\n".join(parts)
 
 
+def events_page() -> str:
+    """Return the page of event kinds."""
+    intro = (
+        "Every change is one row of the event table, written in the transaction of the change itself: the audit, what"
+        " observers of plugins hear, and what wakes the scheduler. An event has an id that grows in the order of"
+        " commits, an instant, the actor (`scheduler`, `cli:anna`, `task:dag/run/task` …), and names of DAG, run and"
+        " task where they apply.\n"
+    )
+    rows = ([f"`{kind}`", meaning] for kind, meaning in EVENT_KINDS.items())
+    return "\n".join(["# Events\n", MARK + "\n", intro, table(["Kind", "What happened"], rows)])
+
+
 def members(kind: type[enum.StrEnum], final: frozenset[Any] | None = None) -> str:
     """Return a table of an enum's members with their comments, and whether they are final."""
     said = notes(kind)
@@ -436,6 +449,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "settings.md": settings_page,
     "states.md": states_page,
     "errors.md": errors_page,
+    "events.md": events_page,
     "operators.md": operators_page,
     "cli.md": cli_page,
     "examples.md": examples_page,
