@@ -175,7 +175,7 @@ def load_settings(environment: Mapping[str, str] | None = None, home: Path | Non
     try:
         settings = msgspec.convert(values, Settings, strict=False)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"Wrong setting in {root / CONFIG_FILE} or the environment: {error}") from None
+        raise ConfigError(_wrong_value(error, root / CONFIG_FILE, env)) from None
     _check(settings)
     return settings
 
@@ -236,6 +236,15 @@ def _near(word: str, known: Mapping[str, Any]) -> str:
     near = difflib.get_close_matches(word, known, n=1)
     hint = f' Did you mean "{near[0]}"?' if near else ""
     return f"{hint} Known: {', '.join(sorted(known))}."
+
+
+def _wrong_value(error: msgspec.ValidationError, path: Path, environment: Mapping[str, str]) -> str:
+    what, _, place = str(error).partition(" - at `$.")
+    section, _, key = place.rstrip("`").partition(".")
+    for name in environment:
+        if name.upper() == f"{ENVIRONMENT_PREFIX}{section}__{key}".upper():
+            return f"Wrong value of the environment variable {name}: {what}."
+    return f"Wrong value of [{section}] {key} in {path}: {what}."
 
 
 def _check(settings: Settings) -> None:
