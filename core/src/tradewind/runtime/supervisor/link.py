@@ -152,7 +152,7 @@ class _Connection:
 
 
 class ExecutorLink:
-    """Sends questions once per loop turn and again after a lost connection, until they are answered."""
+    """Sends questions once per loop turn, and again until they are answered: on a new connection, and now and then."""
 
     def __init__(self, loop: Loop, path: Path, events: LinkEvents) -> None:
         self._events = events
@@ -160,6 +160,7 @@ class ExecutorLink:
         self._beat = _Connection(loop, path, "beat", self)
         self._sequences = itertools.count(1)
         self._unanswered: dict[int, tuple[bytes, Callable[[Replies], None]]] = {}
+        self._overdue: set[int] = set()  # unanswered for a heartbeat already
         self._claims: list[ClaimRequest] = []
         self._reports: list[OutcomeReport] = []
         self._received: list[tuple[int, int]] = []
@@ -205,6 +206,12 @@ class ExecutorLink:
         """Move to a newer executor, if there is one."""
         self._main.follow()
         self._beat.follow()
+
+    def ask_again(self) -> None:
+        """Repeat what was not answered since the last call of this; to be called at each heartbeat."""
+        for sequence in self._overdue & self._unanswered.keys():
+            self._main.send(self._unanswered[sequence][0])
+        self._overdue = set(self._unanswered)
 
     def introduce(self) -> None:
         """Say hello again: the worker's processes have changed."""

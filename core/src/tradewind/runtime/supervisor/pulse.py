@@ -65,6 +65,7 @@ class Pulse:
     def _tick(self) -> None:
         self._loop.call_in(self._heartbeat_seconds, self._tick)
         self.beat()
+        self._supervisor.link.ask_again()
         pool = self._supervisor.pool
         pool.trust(self._clock.monotonic() + self._lease_seconds)
         pool.retire_idle()
