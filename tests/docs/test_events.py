@@ -31,7 +31,7 @@ def acts(path: Path) -> set[str]:
     """Return the acts of people: the first argument of each ``Act(…)``."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     return {
-        f"act.{node.args[0].value}"
+        f"act.{node.args[0].value!s}"
         for node in ast.walk(tree)
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Name)
