@@ -27,27 +27,42 @@ with DAG("{dag_id}"):
 """
 
 HEAD = "from tradewind import DAG, Param, task, task_group\n"
+GIANT = """
+from tradewind.operators import EmptyOperator
+with DAG("giant"):
+    for n in range(100_000):
+        EmptyOperator(task_id=f"t{n}")
+"""
+CYCLIC = """
+with DAG("cyclic"):
+
+    @task_group
+    def one():
+        @task
+        def a(): ...
+        return a()
+
+    @task_group
+    def two():
+        @task
+        def b(): ...
+        return b()
+
+    x, y = one(), two()
+    x >> y
+    y >> x
+"""
 BAD: dict[str, tuple[str, str]] = {
     "syntax": ("def (:\n", "SyntaxError"),
     "endless": ("while True:\n    pass\n", "took longer than 4 s"),
     "leaves": ("import os\nos._exit(0)\n", "ended the process with exit code 0"),
     "fork_bomb": ("import os\nwhile True:\n    os.fork()\n", "processes"),
     "segfault": ("import ctypes\nctypes.string_at(0)\n", "SIGSEGV"),
-    "giant": (
-        "from tradewind.operators import EmptyOperator\n"
-        "with DAG('giant'):\n    for n in range(100_000):\n        EmptyOperator(task_id=f't{n}')\n",
-        "",
-    ),
+    "giant": (GIANT, "100,000"),
     "long_text": ("with DAG('long_text', description='x' * 50_000_000):\n    pass\n", ""),
     "outside": ("with DAG('../../etc/passwd'):\n    pass\n", "../../etc/passwd"),
     "thief": (GOOD.format(dag_id="good_a", value=666), 'DAG "good_a" is defined in two files'),
-    "cyclic": (
-        "with DAG('cyclic'):\n"
-        "    @task_group\n    def one():\n        @task\n        def a(): ...\n        return a()\n"
-        "    @task_group\n    def two():\n        @task\n        def b(): ...\n        return b()\n"
-        "    x, y = one(), two()\n    x >> y\n    y >> x\n",
-        "one.a >> two.b >> one.a",
-    ),
+    "cyclic": (CYCLIC, "one.a >> two.b >> one.a"),
     "default": ("with DAG('default', params={'x': Param(object())}):\n    pass\n", "object"),
 }
 
