@@ -35,8 +35,11 @@ def start_runs(world: World, dag: Dag, now: datetime) -> None:
     if dag.row.held:
         return
     for run in list(dag.runs.values()) if dag.has_urgent else ():
-        if run.urgent and run.row.state is RunState.QUEUED and run.row.run_after <= now:
-            start_run(world, run, now)
+        if run.urgent and run.row.state is RunState.QUEUED:
+            if run.row.run_after <= now:
+                start_run(world, run, now)
+            else:
+                _wait_until_due(world, run)
     later: list[tuple[int, datetime, int]] = []
     limit = dag.graph.spec.max_active_runs
     while dag.queued and dag.running < limit:
@@ -46,14 +49,17 @@ def start_runs(world: World, dag: Dag, now: datetime) -> None:
             continue
         if waiting.row.run_after <= now:
             start_run(world, waiting, now)
-        elif waiting.woken_at != waiting.row.run_after:
-            waiting.woken_at = waiting.row.run_after
-            world.wakes.add(waiting.row.run_after, "run", waiting)
-            later.append(entry)
         else:
+            _wait_until_due(world, waiting)
             later.append(entry)
     for entry in later:
         heappush(dag.queued, entry)
+
+
+def _wait_until_due(world: World, run: Run) -> None:
+    if run.woken_at != run.row.run_after:
+        run.woken_at = run.row.run_after
+        world.wakes.add(run.row.run_after, "run", run)
 
 
 def start_run(world: World, run: Run, now: datetime) -> None:

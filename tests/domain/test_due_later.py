@@ -1,4 +1,4 @@
-"""A wall clock that is set back loses nothing: what was due and could not be done is waited for again."""
+"""What becomes due later is never forgotten, not even when the wall clock is set back in between."""
 
 from __future__ import annotations
 
@@ -37,3 +37,16 @@ def test_a_run_that_was_due_while_its_dag_was_held_and_is_ahead_again() -> None:
     kernel.now = T0 + HOUR / 2
     kernel.world.put_dag(row)
     assert kernel.decide().wake_at == T0 + HOUR
+
+
+def test_a_run_that_an_active_one_waits_for_starts_when_it_is_due() -> None:
+    kernel = Kernel(dag(task("a", depends_on_past=True), max_active_runs=1))
+    kernel.now = T0 + HOUR
+    later = kernel.trigger()
+    before = kernel.trigger(at=T0, run_after=T0 + 2 * HOUR)
+    kernel.settle()
+    states = [kernel.store.runs[pk].state for pk in (before, later)]
+    assert (states, kernel.decision.wake_at) == (["queued", "running"], T0 + 2 * HOUR)
+    kernel.now = T0 + 2 * HOUR
+    kernel.decide()
+    assert kernel.store.runs[before].state == "running"
