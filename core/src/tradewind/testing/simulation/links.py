@@ -13,14 +13,14 @@ from tradewind.testing.simulation.executor import FakeExecutor
 from tradewind.testing.simulation.processes import Killed, NoSecrets, Storm
 
 if TYPE_CHECKING:
-    from tradewind.testing.simulation.house import House
+    from tradewind.testing.simulation.place import Place
     from tradewind.testing.simulation.worker import Worker
 
 
 class ExecutorLink:
     """A connection to whichever executor of the name listens; it moves when another one takes over."""
 
-    def __init__(self, house: House, name: str) -> None:
+    def __init__(self, house: Place, name: str) -> None:
         self._house = house
         self._name = name
         self._to: FakeExecutor | None = None
@@ -51,7 +51,7 @@ class ExecutorLink:
 class ServiceLink(ExecutorLink):
     """Launches come through an executor, calls go to a runtime service on the metastore."""
 
-    def __init__(self, house: House, name: str) -> None:
+    def __init__(self, house: Place, name: str) -> None:
         super().__init__(house, name)
         self._services: list[tuple[RuntimeService, Storm]] = []  # free ones: each serves one call at a time
 

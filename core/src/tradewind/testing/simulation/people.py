@@ -28,7 +28,7 @@ from tradewind.ports.metastore import Metastore
 from tradewind.testing.simulation.chance import Chance
 
 if TYPE_CHECKING:
-    from tradewind.testing.simulation.house import House
+    from tradewind.testing.simulation.place import Place
 
 TRIES_MAX: Final = 5
 ACTOR: Final = "cli:anna"
@@ -38,7 +38,7 @@ _PASSED: Final = frozenset({TaskState.SUCCESS, TaskState.SKIPPED, TaskState.REMO
 class People:
     """What persons do; every act is read, planned and committed like theirs, and gives up after a few races."""
 
-    def __init__(self, house: House, store: Metastore, chance: Chance) -> None:
+    def __init__(self, house: Place, store: Metastore, chance: Chance) -> None:
         self._house = house
         self._store = store
         self._chance = chance

@@ -15,7 +15,7 @@ from tradewind.testing.simulation.executor import FakeExecutor
 from tradewind.testing.simulation.timeline import Violation
 
 if TYPE_CHECKING:
-    from tradewind.testing.simulation.house import House
+    from tradewind.testing.simulation.place import Place
 
 SHARD: Final = "main"
 TERM_SECONDS: Final = 12.0
@@ -61,7 +61,7 @@ def no_beat(**_data: bool) -> None:
 class Storm:
     """The weather of one process: its verbs are slow, fail, lose their answers, or are its last."""
 
-    def __init__(self, house: House, name: str, *, busy: int = 1) -> None:
+    def __init__(self, house: Place, name: str, *, busy: int = 1) -> None:
         self._house = house
         self._name = name
         self._busy = busy  # how much more often others come between, where many processes do the same
@@ -99,7 +99,7 @@ class Storm:
 class SchedulerProcess:
     """One scheduler, restarted whenever it died."""
 
-    def __init__(self, house: House, name: str) -> None:
+    def __init__(self, house: Place, name: str) -> None:
         self.name = name
         self.leads = False
         self._house = house
@@ -238,7 +238,7 @@ class SchedulerProcess:
             return
         except Violation:
             raise
-        except Exception as error:
+        except Exception as error:  # whatever the production code raises here is a finding
             raise Violation(f"{self.name} would have crashed: {type(error).__name__}: {error}") from error
         finally:
             self._busy = False
