@@ -62,7 +62,7 @@ def check_arguments(
     what: str, given: Mapping[str, Any], accepted: Iterable[str], required: Iterable[str], place: Place
 ) -> None:
     """Raise ArgumentError when ``given`` has a name that is not accepted, or lacks one that is required."""
-    known = set(accepted)
+    known = accepted if isinstance(accepted, frozenset) else set(accepted)
     unknown = [name for name in given if name not in known]
     if unknown:
         raise ArgumentError(f"{what} {unknown_arguments(unknown, known)}", file=place.file, line=place.line)

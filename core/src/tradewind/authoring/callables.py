@@ -53,7 +53,7 @@ def call_with_context(
 ) -> Any:
     """Call ``function``, filling parameters from ``context``; wait for it when it is asynchronous."""
     result = function(*args, **context_arguments(function, len(args), kwargs, context), **kwargs)
-    if inspect.isawaitable(result):
+    if result is not None and inspect.isawaitable(result):
         import asyncio  # costs every DAG file 25 ms, and few functions need it
 
         return asyncio.run(_wait_for(result))

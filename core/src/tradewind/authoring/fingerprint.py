@@ -9,7 +9,6 @@ process, so an upgrade of Python makes one new version of each DAG.
 from __future__ import annotations
 
 import functools
-import hashlib
 from dataclasses import dataclass, field
 from types import CodeType, FunctionType, MethodType
 from typing import Any, NamedTuple
@@ -135,9 +134,10 @@ class _Walk:
                 self._class(value)
             else:
                 self._function(value)
-        return hashlib.sha256("\n".join(self.parts).encode("utf-8", "backslashreplace")).hexdigest()[
-            :_DIGEST_CHARS
-        ]
+        from hashlib import sha256  # 3 MB of OpenSSL, which processes that only run tasks can do without
+
+        text = "\n".join(self.parts)
+        return sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:_DIGEST_CHARS]
 
     def _function(self, function: FunctionType) -> None:
         self.parts.append(f"def {function.__qualname__}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any, TypeVar
 
 import msgspec
@@ -35,6 +34,8 @@ def decode_dag(data: bytes | str) -> DagSpec:
 
 def spec_hash(spec: DagSpec) -> str:
     """Return the hex SHA-256 of the canonical form without line numbers: moving a DAG down a file changes nothing."""
+    import hashlib  # 3 MB of OpenSSL, which processes that only run tasks can do without
+
     tasks = tuple(msgspec.structs.replace(task, line=None) for task in spec.tasks)
     bare = msgspec.structs.replace(spec, line=None, tasks=tasks)
     return hashlib.sha256(encode(bare)).hexdigest()

@@ -8,7 +8,6 @@ chance: the same attempt always gets the same delay, in a replay and in a foreca
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from hashlib import sha256
 from math import inf, isfinite
 
 from tradewind.domain.spec import RetrySpec
@@ -58,4 +57,6 @@ def _grown(retry: RetrySpec, try_number: int) -> float:
 
 def _share(attempt_key: str) -> float:
     """Return a number in [0, 1) that looks random and depends on the key only."""
+    from hashlib import sha256  # it loads 3 MB of OpenSSL, which every fork of a task would have to carry
+
     return int.from_bytes(sha256(attempt_key.encode()).digest()[:8], "big") / _SPREAD

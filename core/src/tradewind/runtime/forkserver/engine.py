@@ -94,7 +94,7 @@ class TaskEngine:
                 dag, context, data, clock=clock, masker=self._masker, termination=self._termination
             )
         finally:
-            self._records.close()
+            self._records.release()
 
 
 def default_engine() -> Engine:

@@ -64,7 +64,7 @@ def run_attempt(
         data=data,
         clock=clock,
         spec=spec,
-        masker=masker or Masker(),
+        masker=masker if masker is not None else Masker(),  # an empty one is false
         termination=termination or Termination(),
         wait=wait or _wait,
     )

@@ -166,11 +166,15 @@ class Installed:
         root.setLevel(level)
         sys.stdout, sys.stderr = self._streams
 
-    def close(self) -> None:
-        """Tell unfinished lines and restore the streams and handlers that were there before."""
+    def release(self) -> None:
+        """Tell unfinished lines and give the streams back; logging is still taken: the process is about to end."""
         for stream in self._streams:
             stream.finish()
         sys.stdout, sys.stderr = self._before
+
+    def close(self) -> None:
+        """Tell unfinished lines and restore the streams and handlers that were there before."""
+        self.release()
         root = logging.getLogger()
         root.handlers[:], level = self._root_before
         root.setLevel(level)
