@@ -24,9 +24,9 @@ def find(bug: Bug, seeds: int) -> Found:
     began = time.monotonic()
     for seed in range(seeds):
         with bug.plant():
-            result = simulate(seed)
+            result = simulate(seed, bug.store)
         if result.violation is not None:
-            if simulate(seed).violation is not None:
+            if simulate(seed, bug.store).violation is not None:
                 continue  # that seed breaks without the bug too, and proves nothing
             return Found(bug, seed, result.violation, time.monotonic() - began)
     return Found(bug, None, "", time.monotonic() - began)

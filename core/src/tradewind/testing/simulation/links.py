@@ -18,12 +18,16 @@ if TYPE_CHECKING:
 
 
 class ExecutorLink:
-    """A connection to whichever executor of the name listens; it moves when another one takes over."""
+    """A connection to whichever executor of the name listens; it moves when another one takes over.
+
+    On an orderly network a call is asked again only on a new connection, as the real worker does.
+    """
 
     def __init__(self, house: Place, name: str) -> None:
         self._house = house
         self._name = name
         self._to: FakeExecutor | None = None
+        self.resends = not house.post.orderly
 
     def tend(self, worker: Worker) -> None:
         """Connect to the executor that listens now."""
@@ -34,7 +38,9 @@ class ExecutorLink:
         self._to = listening
         if not listening.knows(worker.incarnation):
             live = tuple(worker.attempts)
-            self._house.post.send((worker.name, "hello"), lambda: listening.hello(worker, live))
+            self._house.post.send((worker.name, listening), lambda: listening.hello(worker, live))
+            for call in worker.unanswered() if not self.resends else ():
+                self.call(worker, worker.incarnation, call)
 
     def call(self, worker: Worker, incarnation: str, call: Call) -> None:
         """Carry a call to the executor; it is lost when nobody listens."""
@@ -53,6 +59,7 @@ class ServiceLink(ExecutorLink):
 
     def __init__(self, house: Place, name: str) -> None:
         super().__init__(house, name)
+        self.resends = True
         self._services: list[tuple[RuntimeService, Storm]] = []  # free ones: each serves one call at a time
 
     def call(self, worker: Worker, incarnation: str, call: Call) -> None:

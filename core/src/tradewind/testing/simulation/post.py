@@ -12,13 +12,16 @@ LATE_SECONDS_MAX: Final = 40.0  # longer than a lease: what comes then is stale
 
 
 class Post:
-    """One network. A message is an action that happens where it arrives."""
+    """One network. A message is an action that happens where it arrives.
+
+    An ``orderly`` one is like a socket: nothing is lost while both ends are there, and what comes, comes in order.
+    """
 
     def __init__(self, timeline: Timeline, chance: Chance, conditions: Conditions) -> None:
         self._timeline = timeline
         self._chance = chance
         self._conditions = conditions
-        self._orderly = not (
+        self.orderly = not (
             conditions.messages_lost or conditions.messages_doubled or conditions.messages_late
         )
         self._last: dict[object, float] = {}
@@ -27,7 +30,7 @@ class Post:
         """Send a message; those of one ``way`` arrive in order while the network is orderly."""
         chance, conditions = self._chance, self._conditions
         delay = 0.0005 + 0.004 * chance.number()
-        if self._orderly:
+        if self.orderly:
             at = max(self._timeline.now + delay, self._last.get(way, 0.0))
             self._last[way] = at
             self._timeline.after(at - self._timeline.now, deliver)

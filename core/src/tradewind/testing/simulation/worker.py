@@ -40,6 +40,8 @@ Key = tuple[int, int]
 class Link(Protocol):
     """How a worker reaches the runtime API."""
 
+    resends: bool  # whether a call without an answer is sent again after a while
+
     def call(self, worker: Worker, incarnation: str, call: Call) -> None:
         """Carry a call; the answer comes as :meth:`Worker.answered`, or never."""
         ...
@@ -367,7 +369,13 @@ class Worker:
     def _send(self, call: Call) -> None:
         if call.sequence in self._unanswered:
             self._link.call(self, self.incarnation, call)
+            if not self._link.resends:
+                return
             self._later(RESEND_SECONDS, lambda: self._send(call))
+
+    def unanswered(self) -> list[Call]:
+        """Return the calls that have no answer yet, oldest first."""
+        return list(self._unanswered.values())
 
     def answered(self, incarnation: str, sequence: int, replies: Replies) -> None:
         """Take an answer; one that came before, or is meant for an earlier process, changes nothing."""

@@ -41,6 +41,14 @@ def _answers_anyway(forget: Wrong) -> Wrong:
     return forgotten
 
 
+def _drops_all(keep: Wrong) -> Wrong:
+    def dropped(self: Any) -> None:
+        keep(self)
+        self._pending.clear()
+
+    return dropped
+
+
 def _keeps_its_world(turn: Wrong) -> Wrong:
     def turned(self: Any, now: datetime, *, read_feed: bool) -> Any:
         try:
@@ -87,6 +95,17 @@ def _no_guards() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _no_counts() -> Iterator[None]:
+    right = apply._instances  # noqa: SLF001 - a bug has no manners
+
+    def statements(*arguments: Any) -> Any:
+        return [statement._replace(exact=False) for statement in right(*arguments)]
+
+    with replaced(apply, "_instances", statements):
+        yield
+
+
 BUGS: Final[tuple[Bug, ...]] = (
     bug(
         "answered before the commit",
@@ -101,6 +120,13 @@ BUGS: Final[tuple[Bug, ...]] = (
         inbox.Inbox,
         "keep_unanswered",
         _answers_anyway,
+    ),
+    bug(
+        "calls dropped while the database is away",
+        "what workers had asked is forgotten, and on the same connection they do not ask again",
+        inbox.Inbox,
+        "keep_unanswered",
+        _drops_all,
     ),
     bug(
         "world kept after an unknown commit",
@@ -146,5 +172,6 @@ BUGS: Final[tuple[Bug, ...]] = (
         _finds_nobody,
     ),
     Bug("term not checked", "a leader of yesterday may write", _no_terms),
+    Bug("lost race not noticed", "nobody counts how many rows an UPDATE has matched", _no_counts, "sqlite"),
     Bug("guard not checked", "an instance is written whatever its row has become", _no_guards),
 )

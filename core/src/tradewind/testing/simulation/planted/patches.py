@@ -7,6 +7,8 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from tradewind.testing.simulation.stores import StoreKind
+
 Plant = Callable[[], AbstractContextManager[None]]
 
 
@@ -17,6 +19,7 @@ class Bug:
     name: str
     what: str  # is wrong, for people
     plant: Plant
+    store: StoreKind = "memory"  # where it can be found
 
 
 @contextmanager
