@@ -6,6 +6,7 @@ writes carry that as a guard in their own transaction, so that a fenced attempt 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Protocol
@@ -20,13 +21,15 @@ from tradewind.domain.records import (
     XComWrite,
 )
 from tradewind.domain.states import TaskState
-from tradewind.errors import NotFoundError, RuntimeApiError, TradewindError
+from tradewind.errors import MetastoreUnavailableError, NotFoundError, RuntimeApiError, TradewindError
 from tradewind.ports.metastore import Metastore
 from tradewind.ports.runtime_api import LEASE_SECONDS, XCOM_BYTES_MAX, DataReply, DataRequest
 from tradewind.runtime.task.xcom_rows import select_rows
 
 STATE_BYTES_MAX = 64 * 1024  # of one value of a task's state: it is for marks and positions, not for data
 WRITE_TRIES = 5  # a guarded write that keeps losing against heartbeats and the scheduler gives up
+
+logger = logging.getLogger(__name__)
 
 
 class Secrets(Protocol):
@@ -84,7 +87,10 @@ class DataService:
         }
 
     def answer(self, request: DataRequest) -> DataReply:
-        """Answer one question."""
+        """Answer one question.
+
+        ``MetastoreUnavailableError`` is raised: the question is asked again, and no task fails of it.
+        """
         verb = self._verbs.get(request.verb)
         if verb is None:
             return DataReply(
@@ -96,8 +102,13 @@ class DataService:
             return DataReply(value=verb(self._valid_instance(request), request.arguments))
         except KeyError as error:
             return DataReply(error=f"{request.verb} needs the argument {error}")
+        except MetastoreUnavailableError:
+            raise
         except TradewindError as error:
             return DataReply(error=str(error))
+        except Exception as error:  # the border of a request: what one task asks must not end the scheduler
+            logger.exception("The question %r of instance %d failed", request.verb, request.instance_id)
+            return DataReply(error=f"{request.verb} cannot be answered: {type(error).__name__}: {error}")
 
     def _valid_instance(self, request: DataRequest) -> InstanceRow:
         rows = self._store.instances([request.instance_id])

@@ -8,15 +8,16 @@ from the metastore at once.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from tradewind.domain.leases import LEASE_SECONDS, ReportVerdict, judge_ended
 from tradewind.domain.records import InstanceRow, RunRow, run_pk_of
 from tradewind.domain.states import TaskState
 from tradewind.domain.world import Claim, World
+from tradewind.errors import MetastoreUnavailableError
 from tradewind.ports.executor import ApiCall, CapacityChanged, Executor, ExecutorSignal, Gone, LaunchFailed
 from tradewind.ports.metastore import Metastore
 from tradewind.ports.runtime_api import (
@@ -40,6 +41,8 @@ REFUSALS = {
     Claim.HELD: "its run is paused, cancelled or has ended",
 }
 WRITES_RUNS = frozenset({"run_trigger"})  # questions whose answer writes what the world must know
+_Asked = TypeVar("_Asked", ClaimRequest, OutcomeReport)
+_Reply = TypeVar("_Reply")
 PREVIOUS_KEPT_MAX = 1_000  # runs whose previous success is remembered between claims
 
 
@@ -175,8 +178,25 @@ class Inbox:
         for lost in self._lost:
             world.lose(lost.instance_id, lost.token, lost.reason, now, lease_expired=lost.lease_expired)
         for pending in self._pending:
-            pending.reports = [self._report(world, report, now) for report in pending.call.reports]
-            pending.claims = [self._claim(world, claim, now) for claim in pending.call.claims]
+            reports = (self._alone(self._report, world, report, now) for report in pending.call.reports)
+            claims = (self._alone(self._claim, world, claim, now) for claim in pending.call.claims)
+            pending.reports = [reply for reply in reports if reply is not None]
+            pending.claims = [reply for reply in claims if reply is not None]
+
+    def _alone(
+        self, judge: Callable[[World, _Asked, datetime], _Reply], world: World, asked: _Asked, now: datetime
+    ) -> _Reply | None:
+        """Judge; what goes wrong sets that run aside, and None is returned."""
+        try:
+            return judge(world, asked, now)
+        except MetastoreUnavailableError:
+            raise
+        except Exception as error:
+            run = world.runs.get(run_pk_of(asked.instance_id))
+            if run is None:
+                raise
+            world.set_aside(run, error)
+            return None
 
     def _report(self, world: World, report: OutcomeReport, now: datetime) -> ReportReply:
         verdict = world.report(report, now)
