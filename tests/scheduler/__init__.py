@@ -1,0 +1,1 @@
+"""The leader's parts on a virtual clock, an in-memory metastore, and an executor that is the test."""
