@@ -11,7 +11,14 @@ from tradewind.authoring.arguments import accepted_arguments, check_arguments, u
 from tradewind.authoring.callables import parameters_of, takes_from_context, unknown_names
 from tradewind.authoring.graph import NodeFunction
 from tradewind.authoring.mapped import Home, MappedOperator, check_expand, check_expand_kwargs
-from tradewind.authoring.operator import Operator, accepted_defaults, build_operator, home_of_call
+from tradewind.authoring.operator import (
+    Operator,
+    accepted_defaults,
+    build_operator,
+    check_call,
+    home_of_call,
+    make_operator,
+)
 from tradewind.authoring.options import TASK_OPTION_NAMES
 from tradewind.authoring.place import Place, author_place
 from tradewind.authoring.variants import Variants
@@ -97,11 +104,12 @@ class DecoratedTask(NodeFunction):
     def _mapped(self, place: Place, **expansion: Any) -> XComRef:
         home, arguments = self._complete(place)
         arguments["op_kwargs"] = self.shared
+        check_call(self.operator_class, arguments, place)  # for all instances: what differs is in op_kwargs
         mapped = MappedOperator(
             self.operator_class,
             arguments,
             argument_field="op_kwargs",
-            build=build_operator,
+            build=make_operator,
             guards=self.guards,
             **expansion,
         )

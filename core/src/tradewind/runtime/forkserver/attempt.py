@@ -148,6 +148,7 @@ def _set_up(fds: tuple[int, int], parent: int) -> None:
     # The C functions: the wrappers of the signal module make enums of everything, page by page.
     _signal.signal(SIGCHLD, SIG_DFL)
     _signal.pthread_sigmask(SIG_UNBLOCK, BLOCKED_SIGNALS)
+    gc.freeze()  # what the server has made since its own: its count would start a collection right away
     gc.enable()
 
 

@@ -218,7 +218,12 @@ class MappedArguments:
         level = len(self._scopes.groups)
         if len(self._scopes.index) <= level:
             raise MappingProblem(f'Task "{self._task.task_id}" is mapped, but its instance has no map index')
-        return self._expansion(f'Task "{self._task.task_id}"', self._task.expand_input, level).arguments()
+        source, position = self._task.expand_input, self._scopes.index[level]
+        if isinstance(source, dict) and len(source) == 1:  # the usual case needs no more than a look
+            ((name, elements),) = source.items()
+            if isinstance(elements, list | tuple) and position < len(elements):
+                return {name: elements[position]}
+        return self._expansion(f'Task "{self._task.task_id}"', source, level).arguments()
 
     def item(self, item: GroupItem) -> Any:
         """Return the element of a mapped group's argument at this index; data is wrapped in :class:`Resolved`."""
