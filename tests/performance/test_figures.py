@@ -48,7 +48,7 @@ def test_tables_hold_one_line_per_figure_and_the_notes() -> None:
     assert table(figures).splitlines() == [
         "what      measured  budget    goal  limit here  × limit",
         "chain      4.00 ms  ≤ 5.00  ≤ 3.00        1.00     4.00  ok",
-        "fan    600 tasks/s   ≥ 500                              ok",
+        "fan    600 tasks/s   ≥ 500                               ok",
     ]
     assert markdown(figures).splitlines() == [
         "| what | measured | budget | goal | limit here | × limit |  |",
