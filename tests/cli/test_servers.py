@@ -13,9 +13,9 @@ from tests.cli.house import House
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow, pytest.mark.services]
 
 
-@pytest.mark.parametrize("server", ["postgres_url", "mysql_url"])
+@pytest.mark.parametrize("server", ["new_postgres_url", "new_mysql_url"])
 def test_a_standalone_on_a_server(house: House, server: str, request: pytest.FixtureRequest) -> None:
-    url = request.getfixturevalue(server)
+    url = request.getfixturevalue(server)()
     (house.home / "tradewind.toml").write_text(f'[metastore]\nurl = "{url}"\n')
     house.write(chain=CHAIN, sales=SALES)
     assert "run `tradewind db migrate`" in house.call("dags", "list").err

@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -48,8 +49,10 @@ class Postgres:
     def create(self) -> None:
         if os.geteuid() == 0:
             shutil.chown(self._folder, "postgres")
-            for folder in self._folder.parents[:3]:
-                folder.chmod(0o755)
+            for folder in self._folder.parents:
+                if folder == Path(tempfile.gettempdir()):
+                    break
+                folder.chmod(folder.stat().st_mode | 0o055)  # the server's user has to come through
         options = ["-D", str(self._data), "-U", "postgres", "-A", "trust", "-N", "-E", "UTF8"]
         subprocess.run(self._command("initdb", *options), check=True, capture_output=True)
 

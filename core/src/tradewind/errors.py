@@ -170,7 +170,9 @@ class Reschedule(TaskSignal):
     ) -> None:
         super().__init__(message)
         if (at is None) == (delay is None):
-            raise TypeError("Reschedule needs exactly one of at= (an aware datetime) and delay= (a timedelta)")
+            raise TypeError(
+                "Reschedule needs exactly one of at= (an aware datetime) and delay= (a timedelta)"
+            )
         self.at = at
         self.delay = delay
 

@@ -80,7 +80,9 @@ class RunRow(_Row, frozen=True, kw_only=True):
     clear_number: int = 0
     instances: int = 0  # ordinals given so far
     revision: int = 0  # grows with every write of this row: whoever decided on an older one loses
-    retries_used: dict[str, int] = {}  # whole-run ("") and whole-group ("load", "load[3]") retries taken so far
+    retries_used: dict[
+        str, int
+    ] = {}  # whole-run ("") and whole-group ("load", "load[3]") retries taken so far
 
 
 class InstanceRow(_Row, frozen=True, kw_only=True):
@@ -238,10 +240,14 @@ class Batch(_Row, frozen=True, kw_only=True):
     removed: tuple[tuple[int, Guard], ...] = ()  # placeholders that were expanded: deleted
     attempts: tuple[AttemptRow, ...] = ()
     xcoms: tuple[XComWrite, ...] = ()
-    xcoms_cleared: tuple[tuple[int, str, MapIndex], ...] = ()  # (run_pk, task_id, map_index), before xcoms are written
+    xcoms_cleared: tuple[
+        tuple[int, str, MapIndex], ...
+    ] = ()  # (run_pk, task_id, map_index), before xcoms are written
     dags: tuple[DagWrite, ...] = ()
     events: tuple[EventRow, ...] = ()
-    checks: tuple[tuple[int, int], ...] = ()  # (run_pk, revision) that was decided on, of runs not written here
+    checks: tuple[
+        tuple[int, int], ...
+    ] = ()  # (run_pk, revision) that was decided on, of runs not written here
 
     def __bool__(self) -> bool:
         return bool(

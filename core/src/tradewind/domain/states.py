@@ -157,7 +157,9 @@ TASK_TABLE: Mapping[TaskEvent, tuple[frozenset[TaskState], TaskState]] = Mapping
 RUN_TABLE: Mapping[RunEvent, tuple[frozenset[RunState], RunState]] = MappingProxyType(_RUN_TABLE)
 
 # (source, event) -> target, the form the hot path looks up.
-_TASK_NEXT = {(source, event): target for event, (sources, target) in _TASK_TABLE.items() for source in sources}
+_TASK_NEXT = {
+    (source, event): target for event, (sources, target) in _TASK_TABLE.items() for source in sources
+}
 _RUN_NEXT = {(source, event): target for event, (sources, target) in _RUN_TABLE.items() for source in sources}
 
 

@@ -178,7 +178,8 @@ class Scheduler:
     def _wait(self, seconds: float, stop_fileno: int) -> None:
         if seconds <= 0 or self._stopping:
             seconds = 0.0
-        poller = select.poll()  # a few descriptors, made anew each round: cheaper than to keep an epoll in step
+        # A few descriptors, made anew each round: cheaper than to keep an epoll in step.
+        poller = select.poll()
         poller.register(stop_fileno, select.POLLIN)
         hint = self._wakeup.fileno()
         if hint is not None:

@@ -234,9 +234,7 @@ class InMemoryMetastore(ValueStore):
         pause_new: bool = False,
     ) -> list[tuple[str, int, bool]]:
         with self.tables.lock:
-            return dag_files.save_file(
-                self.tables, file, source, specs, now, self.now(), pause_new=pause_new
-            )
+            return dag_files.save_file(self.tables, file, source, specs, now, self.now(), pause_new=pause_new)
 
     def save_import_error(
         self, file: str, message: str, line: int | None, traceback: str, *, now: datetime
