@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from tradewind.authoring.context import TEMPLATE_NAMES
@@ -49,7 +50,7 @@ class AttemptContext(Mapping[str, Any]):
         task: Any,
         ti: TaskInstance,
         data: DataClient,
-        state: State,
+        state: Callable[[], State],
         hide: Callable[[str], None],
         now: Callable[[], datetime],
         wait: Callable[[float], None],
@@ -57,14 +58,14 @@ class AttemptContext(Mapping[str, Any]):
         self.facts = facts
         self.dag = dag
         self.ti = ti
-        self.run = Run.of(facts)
-        self.runs = Runs(data)
-        self.state = state
+        self._data = data
         self.now = now
         self.wait = wait
         self.exception: BaseException | None = None
-        self._made: dict[str, Any] = {"dag": dag, "task": task, "ti": ti, "run": self.run}
+        self._made: dict[str, Any] = {"dag": dag, "task": task, "ti": ti}
+        self._state = state
         self._makers: dict[str, Callable[[], Any]] = {
+            "run": lambda: Run.of(facts),
             "conn": lambda: Connections(data, hide),
             "var": lambda: Variables(data, hide),
             "macros": macros.Macros,
@@ -83,6 +84,22 @@ class AttemptContext(Mapping[str, Any]):
     def log(self) -> logging.Logger:
         """The task's logger, made when it is first asked for: most tasks never do."""
         return logging.getLogger(f"tradewind.task.{self.facts.task_id}")
+
+    @cached_property
+    def runs(self) -> Runs:
+        """Starts runs of other DAGs, and tells how they stand."""
+        return Runs(self._data)
+
+    @cached_property
+    def state(self) -> State:
+        """The small store of this task that survives its retries."""
+        return self._state()
+
+    @property
+    def run(self) -> Run:
+        """The run this task belongs to."""
+        run: Run = self["run"]
+        return run
 
     @property
     def params(self) -> Mapping[str, Any]:

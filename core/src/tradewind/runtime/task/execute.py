@@ -110,7 +110,7 @@ def _see(attempt: Attempt) -> None:
         task=attempt.task,
         ti=ti,
         data=data,
-        state=State(data, types),
+        state=lambda: State(data, types),
         hide=attempt.masker.add,
         now=attempt.clock.now,
         wait=attempt.wait,
