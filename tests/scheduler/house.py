@@ -124,7 +124,7 @@ class House:
     def __init__(self) -> None:
         self.clock = VirtualClock()
         self.flaky = Flaky(InMemoryMetastore(self.clock, assert_edges=True))
-        self.store: Metastore = self.flaky  # type: ignore[assignment]  # it has every verb
+        self.store: Metastore = self.flaky
         save_sales(self.store, self.clock)
 
     def leader(self, holder: str = "first") -> Leader:
