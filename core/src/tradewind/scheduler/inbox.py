@@ -62,6 +62,7 @@ class _Pending:
     call: ApiCall
     claims: list[ClaimReply] = field(default_factory=list)
     reports: list[ReportReply] = field(default_factory=list)
+    withheld: bool = False  # something of it cannot be answered now: the worker repeats the call
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,40 +179,52 @@ class Inbox:
         for lost in self._lost:
             world.lose(lost.instance_id, lost.token, lost.reason, now, lease_expired=lost.lease_expired)
         for pending in self._pending:
-            reports = (self._alone(self._report, world, report, now) for report in pending.call.reports)
-            claims = (self._alone(self._claim, world, claim, now) for claim in pending.call.claims)
+            reports = [self._alone(self._report, world, report, now) for report in pending.call.reports]
+            claims = [self._alone(self._claim, world, claim, now) for claim in pending.call.claims]
+            pending.withheld = None in reports or None in claims
             pending.reports = [reply for reply in reports if reply is not None]
             pending.claims = [reply for reply in claims if reply is not None]
 
     def _alone(
-        self, judge: Callable[[World, _Asked, datetime], _Reply], world: World, asked: _Asked, now: datetime
+        self,
+        judge: Callable[[World, _Asked, datetime], _Reply | None],
+        world: World,
+        asked: _Asked,
+        now: datetime,
     ) -> _Reply | None:
-        """Judge; what goes wrong sets that run aside, and None is returned."""
+        """Judge; what goes wrong sets that run aside. None: there is no answer to it now."""
         try:
             return judge(world, asked, now)
         except MetastoreUnavailableError:
             raise
-        except Exception as error:
+        except Exception as error:  # one bad thing stays one bad thing: the run is set aside and named
             run = world.runs.get(run_pk_of(asked.instance_id))
             if run is None:
                 raise
             world.set_aside(run, error)
             return None
 
-    def _report(self, world: World, report: OutcomeReport, now: datetime) -> ReportReply:
-        verdict = world.report(report, now)
+    def _report(self, world: World, report: OutcomeReport, now: datetime) -> ReportReply | None:
+        verdict: ReportVerdict | None = world.report(report, now)
         if verdict is ReportVerdict.ABSENT:
             verdict = self._judge_absent(report)
+        if verdict is None:
+            return None
         accepted = verdict is not ReportVerdict.FENCED
         return ReportReply(
             instance_id=report.instance_id, token=report.token, verdict="accepted" if accepted else "fenced"
         )
 
-    def _judge_absent(self, report: OutcomeReport) -> ReportVerdict:
-        """Judge a report for a run that has ended, by its rows: a repeated report is answered as the first time."""
+    def _judge_absent(self, report: OutcomeReport) -> ReportVerdict | None:
+        """Judge a report for a run that has ended, by its rows: a repeated report is answered as the first time.
+
+        None when the attempt is still the valid one: its run was set aside, and its outcome must not be lost of it.
+        """
         rows = self._store.instances([report.instance_id])
         if not rows:
             return ReportVerdict.FENCED
+        if rows[0].state is TaskState.RUNNING and rows[0].token == report.token:
+            return None
         return judge_ended(rows[0].state, rows[0].token, report.token)
 
     def _claim(self, world: World, claim: ClaimRequest, now: datetime) -> ClaimReply:
@@ -258,5 +271,7 @@ class Inbox:
         pending, self._pending = self._pending, []
         self._lost.clear()
         for item in pending:
+            if item.withheld:
+                continue
             replies = Replies(claims=tuple(item.claims), reports=tuple(item.reports))
             item.executor.reply(item.call.channel, item.call.sequence, encode_replies(replies))
