@@ -234,3 +234,17 @@ def test_a_question_that_makes_no_sense_is_answered_so(house: House) -> None:
         reply = leader.ask(data=question(row, "state_set", **arguments)).data
         assert reply is not None
         assert reply.error is not None
+
+
+def test_the_outcome_of_a_run_that_was_set_aside_waits_for_it(house: House) -> None:
+    leader, run, row = started(house)
+    leader.engine.world.set_aside(leader.engine.world.runs[run.pk], ValueError("strange"))
+    for _ in range(2):
+        told = leader.say(reports=(report(row),))
+        leader.turn()
+        assert told not in leader.worker.answers, "the worker keeps it and repeats it"
+    assert house.row(run).state.value == "running"
+    house.pass_seconds(LEASE_SECONDS + 1)
+    second = house.leader("second")
+    assert second.report(row) == "accepted"
+    assert house.row(run).state.value == "success"
