@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import select
@@ -144,6 +145,7 @@ class House:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=functools.partial(processes.die_with_parent, os.getpid()),  # noqa: PLW1509 - the same
         )
         self._started.append(process)  # type: ignore[arg-type]
         return process
@@ -182,6 +184,7 @@ class House:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                preexec_fn=functools.partial(processes.die_with_parent, os.getpid()),  # noqa: PLW1509 - a test run that is killed leaves nobody
             )
         self._started.append(process)
         return process
